@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+   What all kernels share: how a kernel is declared, and the two-step requantisation of TFLite's specification. */
+#ifndef PUCE_KERNEL_H
+#define PUCE_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Kernels are inlined where they are called, with literal sizes: the compiler specialises each call. */
+#define PUCE_KERNEL static inline __attribute__((always_inline, unused))
+
+/* x * multiplier * 2^(shift - 31), rounded twice: ties up, then ties away from zero. 0 <= multiplier. */
+PUCE_KERNEL int32_t puce_requantize(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int left = shift > 0 ? (int)shift : 0, right = shift > 0 ? 0 : (int)-shift;
+    const int32_t wide = (int32_t)((uint32_t)x << left);
+    const int32_t high = (int32_t)(((int64_t)wide * multiplier + (1 << 30)) >> 31);
+    const int32_t mask = (int32_t)((1u << right) - 1u);
+    return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
+}
+
+PUCE_KERNEL int32_t puce_clamp(int32_t x, int32_t low, int32_t high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+PUCE_KERNEL float puce_clamp_f32(float x, float low, float high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+#endif
