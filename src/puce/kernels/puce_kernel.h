@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Freestanding compilers have no string.h. */
+void *memcpy(void *to, const void *from, size_t n);
+void *memset(void *to, int value, size_t n);
+
 /* Kernels are inlined where they are called, with literal sizes: the compiler specialises each call. */
 #define PUCE_KERNEL static inline __attribute__((always_inline, unused))
 
@@ -27,6 +31,19 @@ PUCE_KERNEL int32_t puce_clamp(int32_t x, int32_t low, int32_t high)
 PUCE_KERNEL float puce_clamp_f32(float x, float low, float high)
 {
     return x < low ? low : x > high ? high : x;
+}
+
+/* The taps kx of a window that lie inside a row of w pixels are those from first (included) to last (excluded):
+   tap kx stands on pixel start + kx * dw. None does where first >= last. */
+PUCE_KERNEL int puce_first_tap(int start, int dw)
+{
+    return start >= 0 ? 0 : (dw - 1 - start) / dw;
+}
+
+PUCE_KERNEL int puce_last_tap(int start, int dw, int kw, int w)
+{
+    const int inside = start >= w ? 0 : (w - start + dw - 1) / dw;
+    return inside < kw ? inside : kw;
 }
 
 #endif
