@@ -40,7 +40,7 @@ def height(placed: Sequence[Buffer]) -> int:
     """Bytes used, summed over the banks."""
     tops: dict[str, int] = {}
     for b in placed:
-        tops[b.bank] = max(tops.get(b.bank, 0), b.offset + b.nbytes)
+        tops[b.bank] = max(tops.get(b.bank, 0), aligned(b.offset + b.nbytes))
     return sum(tops.values())
 
 

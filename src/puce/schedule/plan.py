@@ -71,10 +71,10 @@ class Schedule:
 
     @property
     def bank_bytes(self) -> dict[str, int]:
-        """Bytes used of each bank, up to the end of its highest buffer."""
+        """Bytes used of each bank, up to the end of its highest buffer, in whole words."""
         used = {bank.name: 0 for bank in self.banks}
         for b in self.buffers.values():
-            used[b.bank] = max(used[b.bank], b.offset + b.nbytes)
+            used[b.bank] = max(used[b.bank], aligned(b.offset + b.nbytes))
         return used
 
     @property
