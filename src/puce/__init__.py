@@ -1,4 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""puce: from a folder of pictures to a verified classifier inside a microcontroller."""
+"""puce: from a folder of pictures to a verified classifier inside a microcontroller.
+
+    import puce
+    result = puce.run("digits", board="stm32l4r9i-disco")      # everything: train, quantise, compile, prove, report
+
+    data = puce.load_data("digits")                            # or a folder with one sub-folder a class
+    model = puce.load_model("model.keras")                     # .keras, .h5, .tflite, a run folder, a Keras model
+    print(puce.analyze(model, board="stm32l4r9i-disco"))       # flash, RAM, cycles, layer by layer
+    puce.quantize("model.keras", "digits", out="model.int8.tflite")
+    puce.compile("model.int8.tflite", board="stm32l4r9i-disco", out="firmware")
+    puce.validate("model.int8.tflite", "digits", on="emulator", board="stm32l4r9i-disco")
+
+Everything heavy is imported by the function that needs it.
+"""
+
+from .api import (
+    analyze,
+    compile,
+    load_data,
+    load_model,
+    predict,
+    quantize,
+    report,
+    run,
+    train,
+    validate,
+)
+from .errors import PuceError
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "PuceError",
+    "__version__",
+    "analyze",
+    "compile",
+    "load_data",
+    "load_model",
+    "predict",
+    "quantize",
+    "report",
+    "run",
+    "train",
+    "validate",
+]

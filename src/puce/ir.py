@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .text import table
 from .units import count, size
 
 if TYPE_CHECKING:
@@ -211,12 +212,4 @@ class Graph:
         total = size(sum(t.nbytes for t in self.constants()))
         macs = sum(n.op.macs(self.call(n)) for n in self.nodes)
         last = (self.name, f"{len(rows)} nodes", "", "", total, count(parameters), count(macs))
-        widths = [max(len(r[i]) for r in (head, *rows, last)) for i in range(len(head))]
-        right = {5, 6}
-
-        def line(row: tuple[str, ...]) -> str:
-            cells = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-            return "  ".join(cells).rstrip()
-
-        rule = "  ".join("─" * w for w in widths)
-        return "\n".join((line(head), rule, *map(line, rows), rule, line(last)))
+        return table(head, rows, last, right={5, 6})

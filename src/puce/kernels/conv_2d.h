@@ -5,28 +5,52 @@
 
 #include "puce_kernel.h"
 
-/* requant is [oc, 3]: bias - x_zero * (sum of the channel's weights), multiplier, shift. A tap outside the picture adds
-   x_zero * weight, so that it counts as real zero. The sum fits int32 while kh * kw * c < 2^16. */
+/* sums += x[0..n) times four rows of weights, which lie `apart` from each other */
+PUCE_KERNEL void puce_conv_2d_s8_run(int32_t *sums, const int8_t *x, const int8_t *weights, int n, const int *apart,
+                                     int x_zero)
+{
+    int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+    for (int i = 0; i < n; i++) {
+        const int32_t v = x[i] - x_zero;
+        const int8_t *w = weights + i;
+        s0 += v * w[0];
+        s1 += v * w[apart[1]];
+        s2 += v * w[apart[2]];
+        s3 += v * w[apart[3]];
+    }
+    sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+}
+
+/* requant is [oc, 3]: bias, multiplier, shift. Taps outside the picture are skipped: they are real zeros.
+   The sum fits int32 while kh * kw * c <= 65000. Four channels a pass; the last pass repeats its last channel. */
 PUCE_KERNEL void puce_conv_2d_s8(const int8_t *const *x, int8_t *y, const int8_t *weights, const int32_t *requant,
                                  int w, int c, int ow, int oc, int kh, int kw, int sw, int left, int dw,
                                  int x_zero, int y_zero, int low, int high)
 {
+    const int taps = kh * kw * c;
     for (int ox = 0; ox < ow; ox++) {
-        const int8_t *wt = weights;
-        for (int o = 0; o < oc; o++) {
-            int32_t sum = requant[3 * o];
-            for (int ky = 0; ky < kh; ky++)
-                for (int kx = 0; kx < kw; kx++, wt += c) {
-                    const int ix = ox * sw - left + kx * dw;
-                    if (x[ky] && ix >= 0 && ix < w) {
-                        const int8_t *px = x[ky] + ix * c;
-                        for (int i = 0; i < c; i++) sum += px[i] * wt[i];
-                    } else {
-                        for (int i = 0; i < c; i++) sum += x_zero * wt[i];
-                    }
+        const int start = ox * sw - left;
+        const int first = puce_first_tap(start, dw), last = puce_last_tap(start, dw, kw, w);
+        for (int o = 0; o < oc; o += 4) {
+            const int more = oc - o - 1;
+            const int apart[4] = {0, (more < 1 ? more : 1) * taps, (more < 2 ? more : 2) * taps,
+                                  (more < 3 ? more : 3) * taps};
+            int32_t sums[4] = {0, 0, 0, 0};
+            for (int ky = 0; ky < kh; ky++) {
+                if (!x[ky] || first >= last) continue;
+                const int8_t *wt = weights + o * taps + (ky * kw + first) * c;
+                const int8_t *px = x[ky] + (start + first * dw) * c;
+                if (dw == 1) {
+                    puce_conv_2d_s8_run(sums, px, wt, (last - first) * c, apart, x_zero);
+                } else {
+                    for (int kx = first; kx < last; kx++, px += dw * c, wt += c)
+                        puce_conv_2d_s8_run(sums, px, wt, c, apart, x_zero);
                 }
-            const int32_t q = puce_requantize(sum, requant[3 * o + 1], requant[3 * o + 2]) + y_zero;
-            *y++ = (int8_t)puce_clamp(q, low, high);
+            }
+            for (int i = 0; i < 4 && i <= more; i++) {
+                const int32_t *r = requant + 3 * (o + i);
+                *y++ = (int8_t)puce_clamp(puce_requantize(sums[i] + r[0], r[1], r[2]) + y_zero, low, high);
+            }
         }
     }
 }
@@ -49,6 +73,21 @@ PUCE_KERNEL void puce_conv_2d_f32(const float *const *x, float *y, const float *
             *y++ = puce_clamp_f32(sum, low, high);
         }
     }
+}
+
+/* The same for kernels of one row, which get that row itself. */
+PUCE_KERNEL void puce_conv_1d_s8(const int8_t *x, int8_t *y, const int8_t *weights, const int32_t *requant,
+                                 int w, int c, int ow, int oc, int kh, int kw, int sw, int left, int dw,
+                                 int x_zero, int y_zero, int low, int high)
+{
+    puce_conv_2d_s8(&x, y, weights, requant, w, c, ow, oc, kh, kw, sw, left, dw, x_zero, y_zero, low, high);
+}
+
+PUCE_KERNEL void puce_conv_1d_f32(const float *x, float *y, const float *weights, const float *bias,
+                                  int w, int c, int ow, int oc, int kh, int kw, int sw, int left, int dw,
+                                  float low, float high)
+{
+    puce_conv_2d_f32(&x, y, weights, bias, w, c, ow, oc, kh, kw, sw, left, dw, low, high);
 }
 
 #endif

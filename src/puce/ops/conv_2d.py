@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, Activation, activate, float_range
 from ..fixedpoint import channel_multipliers, clamp_range, requantize
 from ..ir import Array, Call, Tensor
+from ..packing import requantization
 from ..spatial import NO_PADDING, Padding, Pair, output_size, pad, padding_name, same_padding, span, windows
 from . import Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
 
@@ -72,18 +73,10 @@ def formula(call: Call) -> str:
 # ── C ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def requantization(call: Call, sums: Array) -> Constant:
-    """One row a channel: bias with the input's zero point folded in (`sums` of weights a channel), multiplier, shift."""
-    bias = call.constant(2).astype(np.int64) - call.x.q.z * sums.astype(np.int64)
-    table = np.stack([bias, *channel_multipliers(call.x, call.inputs[1], call.y)], axis=1)
-    return Constant("requant", table.astype(np.int32), "a channel: bias - zero point * sum of weights, multiplier, shift")
-
-
 def int8_constants(call: Call) -> tuple[Constant, ...]:
-    w = call.constant(1)
     return (
-        Constant("weights", w, "[oc][kh][kw][c]"),
-        requantization(call, w.astype(np.int64).sum(axis=(1, 2, 3))),
+        Constant("weights", call.constant(1), "[oc][kh][kw][c]"),
+        Constant("requant", requantization(call), "a channel: bias, multiplier, shift"),
     )
 
 
@@ -109,14 +102,17 @@ def float_arguments(call: Call) -> str:
     return f"{geometry(call)}, /*clamp*/ {float_range(call.attrs.activation)}"
 
 
+def accepts(kind: str, one_row: bool) -> Callable[[Call], bool]:
+    """Kernels of one row get a pointer to it, others an array of pointers: two C functions."""
+    return lambda call: call.x.dtype == kind and (call.inputs[1].shape[1] == 1) == one_row
+
+
 KERNELS = (
-    Kernel(
-        "puce_conv_2d_s8", "conv_2d.h", lambda call: call.x.dtype == "int8", int8_arguments, int8_constants,
-    ),
-    Kernel(
-        "puce_conv_2d_f32", "conv_2d.h", lambda call: call.x.dtype == "float32", float_arguments, float_constants,
-    ),
-)  # fmt: skip
+    Kernel("puce_conv_2d_s8", "conv_2d.h", accepts("int8", False), int8_arguments, int8_constants),
+    Kernel("puce_conv_1d_s8", "conv_2d.h", accepts("int8", True), int8_arguments, int8_constants),
+    Kernel("puce_conv_2d_f32", "conv_2d.h", accepts("float32", False), float_arguments, float_constants),
+    Kernel("puce_conv_1d_f32", "conv_2d.h", accepts("float32", True), float_arguments, float_constants),
+)
 
 
 # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -164,13 +160,21 @@ def encode(call: Call) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
+def with_bias(inputs: Sequence[Tensor], channels: int) -> tuple[Tensor, ...]:
+    """Input, weights, bias: zeros where the file has none."""
+    if len(inputs) == 3:
+        return tuple(inputs)
+    kind = "float32" if inputs[0].dtype == "float32" else "int32"
+    return (*inputs, Tensor.constant(f"{inputs[1].name}_bias", np.zeros(channels, kind)))
+
+
 def decode(options: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[Attrs, tuple[Tensor, ...]]:
     stride = (options.StrideH(), options.StrideW())
     dilation = (options.DilationHFactor(), options.DilationWFactor())
     kernel = inputs[1].shape[1:3]
     padding = NO_PADDING if options.Padding() else same_padding(inputs[0].shape[:2], kernel, stride, dilation)
     activation = ACTIVATION_OF_TFLITE[options.FusedActivationFunction()]
-    return Attrs(stride, padding, dilation, activation), tuple(inputs)
+    return Attrs(stride, padding, dilation, activation), with_bias(inputs, inputs[1].shape[0])
 
 
 def from_keras(layer: KerasLayer, inputs: Sequence[Tensor]) -> Imported:

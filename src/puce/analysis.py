@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a model takes on a board, layer by layer, before anything is flashed: `puce analyze`."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import cost
+from .boards import Board
+from .compiler import Compiled, Fit, Memory, compile_graph, judge, roomy
+from .errors import DoesNotFit
+from .ir import Array, Graph
+from .text import bar, table
+from .units import Estimate, count, microjoules, milliseconds, percent, size
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """The needs of one model. Bytes are exact; cycles, time and energy are modelled and carry their error."""
+
+    model: str
+    graph: Graph
+    parameters: int
+    macs: int
+    macc: int
+    layers: tuple[cost.Layer, ...]
+    activation_bytes: int
+    weight_bytes: int
+    board: Board | None = None
+    memory: Memory | None = None
+    time: cost.Time | None = None
+    fit: Fit | None = None
+    flash_wait_cycles: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model fits; true where no board was named."""
+        return self.fit is None or self.fit.fits
+
+    def as_json(self) -> dict[str, Any]:
+        memory = self.memory.as_json() if self.memory else {
+            "flash_bytes": {"total": None, "weights": self.weight_bytes, "code": None},
+            "ram_bytes": {"total": None, "activations": self.activation_bytes, "stack": None, "other": None},
+        }  # fmt: skip
+        time = self.time
+        return {
+            "model": self.model, "type": self.graph.tensors[self.graph.inputs[0]].dtype,
+            "parameters": self.parameters, "macs": self.macs, "macc": self.macc, **memory,
+            "board": self.board.name if self.board else None,
+            "cycles": time.cycles.as_json() if time else None,
+            "latency_ms": time.latency_ms.as_json() if time else None,
+            "energy_uj": time.energy_uj.as_json() if time else None,
+            "fits": self.fit.fits if self.fit else None,
+            "reasons": list(self.fit.reasons) if self.fit else [],
+            "advice": list(self.fit.advice) if self.fit else [],
+            "layers": [layer.as_json() for layer in self.layers],
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        kind = self.graph.tensors[self.graph.inputs[0]].dtype
+        title = f"{self.model}  ({kind})" + (f"  on {self.board.title}, {self.board.mcu}" if self.board else "")
+        parts = [title, "", self._table(), ""]
+        parts.append(
+            f"{count(self.parameters)} parameters, {count(self.macs)} multiply-accumulates "
+            f"({count(self.macc)} MACC as Cube.AI counts)"
+        )
+        if self.memory is None or self.board is None or self.fit is None:
+            parts.append(
+                f"weights {size(self.weight_bytes)}, activations {size(self.activation_bytes)}, input and output inside"
+            )
+            parts.append("Name a board (--board) for code, stack, cycles and a verdict.")
+            return "\n".join(parts)
+        parts += [*self._bars(), *self._time(), "", *self._verdict()]
+        return "\n".join(parts)
+
+    def _table(self) -> str:
+        timed = self.time is not None
+        head = ["layer", "operator", "output", "parameters", "MACs", "flash", "RAM", "rows held"]
+        head += ["cycles", "share", "cycles/MAC"] if timed else []
+        total = sum(layer.cycles or 0 for layer in self.layers) or 1
+        rows = []
+        for layer in self.layers:
+            row = [
+                layer.name, layer.op, "x".join(map(str, layer.shape)), count(layer.parameters), count(layer.macs),
+                size(layer.flash_bytes), size(layer.ram_bytes), _held(layer),
+            ]  # fmt: skip
+            if timed:
+                cycles = layer.cycles or 0
+                row += [count(cycles), percent(cycles / total), f"{cycles / layer.macs:.2f}" if layer.macs else ""]
+            rows.append(row)
+        return table(head, rows, right={3, 4, 5, 6, 7, 8, 9, 10})
+
+    def _bars(self) -> list[str]:
+        assert self.memory and self.board
+        flash, ram, board = self.memory.flash, self.memory.ram, self.board
+        return [
+            f"flash  {bar(flash.total / board.flash.usable_bytes)}  {size(flash.total)} of {size(board.flash.usable_bytes)}"
+            f"  (weights {size(flash.weights)}, code {size(flash.code)})",
+            f"RAM    {bar(ram.total / board.ram_bytes)}  {size(ram.total)} of {size(board.ram_bytes)}"
+            f"  (activations {size(ram.activations)}, stack {size(ram.stack)}, other {size(ram.other)})",
+        ]
+
+    def _time(self) -> list[str]:
+        if self.time is None or self.board is None:
+            return []
+        t = self.time
+        return [
+            f"time   {milliseconds(t.latency_ms.value)} ({milliseconds(t.latency_ms.low)} to {milliseconds(t.latency_ms.high)})"
+            f" modelled: {count(round(t.cycles.value))} cycles at {self.board.clock_hz // 10**6} MHz,"
+            f" {count(self.flash_wait_cycles)} of them waiting for flash",
+            f"energy {microjoules(t.energy_uj.value)} ({microjoules(t.energy_uj.low)} to {microjoules(t.energy_uj.high)})"
+            " modelled",
+        ]
+
+    def _verdict(self) -> list[str]:
+        assert self.fit and self.board
+        if self.fit.fits:
+            return [f"It fits {self.board.name}."]
+        return [f"It does not fit {self.board.name}.", *self.fit.reasons, *(f"- {a}" for a in self.fit.advice)]
+
+
+def _held(layer: cost.Layer) -> str:
+    rows = layer.shape[0] if len(layer.shape) == 3 else 1
+    return "all" if layer.rows >= rows else f"{layer.rows} of {rows}"
+
+
+def analyze_graph(
+    graph: Graph, board: Board | None, *, name: str, parameters: int | None = None, fed_by_rows: bool = False
+) -> Analysis:
+    """Compile a graph for a board and price one inference on its emulated core.
+
+    A model that does not fit is built for a board of the same core with more memory, so that its needs are known too.
+    `parameters` is the training framework's own count where it is known.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = _compile(graph, Path(folder), board, name, fed_by_rows)
+        lowered, macs = compiled.graph, sum(layer.macs for layer in compiled.layers())
+        counted = sum(t.size for t in lowered.constants()) if parameters is None else parameters
+        weights = sum(compiled.sources.weight_bytes.values())
+        macc = sum(n.op.macc(graph.call(n)) for n in graph.nodes)
+        if board is None or compiled.linked is None:
+            return Analysis(name, lowered, counted, macs, macc, compiled.layers(), compiled.schedule.activation_bytes, weights)
+        cycles, error, waits, by_layer = profile(compiled, board)
+        return Analysis(
+            name, lowered, counted, macs, macc, compiled.layers(by_layer), compiled.schedule.activation_bytes, weights,
+            board, compiled.linked, cost.Time.on(board, cycles, error), judge(compiled, compiled.linked, board), waits,
+        )  # fmt: skip
+
+
+def _compile(graph: Graph, folder: Path, board: Board | None, name: str, fed_by_rows: bool) -> Compiled:
+    if board is None:
+        return compile_graph(graph, folder, None, name=name, fed_by_rows=fed_by_rows)
+    try:
+        return compile_graph(graph, folder, board, name=name, fed_by_rows=fed_by_rows)
+    except DoesNotFit:
+        return compile_graph(graph, folder, roomy(board), name=name, fed_by_rows=fed_by_rows)
+
+
+def profile(compiled: Compiled, board: Board, picture: Array | None = None) -> tuple[int, float, int, dict[str, int]]:
+    """Run one inference on the emulated core: cycles, their relative error, those spent waiting for flash, by layer."""
+    from .device import Emulator
+
+    assert compiled.elf is not None and compiled.board is not None
+    t = compiled.graph.tensors[compiled.graph.inputs[0]]
+    data = self_picture(compiled.graph) if picture is None else picture
+    kind: Any = t.dtype
+    with Emulator(compiled.elf, compiled.board) as device:
+        report = device.profile(data.tobytes(), kind)
+    functions = compiled.sources.layer_functions
+    by_layer = {n: report.by_function[f].inclusive if f in report.by_function else 0 for n, f in functions.items()}
+    estimate: Estimate = report.estimate()
+    error = (estimate.high - estimate.value) / estimate.value
+    return report.total, error, report.flash_data + report.flash_instructions, by_layer
+
+
+def self_picture(graph: Graph) -> Array:
+    """A seeded random picture of the graph's first input."""
+    rng, t = np.random.default_rng(0), graph.tensors[graph.inputs[0]]
+    if t.dtype == "float32":
+        return rng.uniform(0, 1, t.shape).astype(np.float32)
+    info = np.iinfo(t.dtype)
+    return rng.integers(info.min, info.max + 1, t.shape).astype(t.dtype)

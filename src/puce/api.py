@@ -1,0 +1,508 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs as functions: what `puce VERB` does, for notebooks and scripts. Each returns an object that prints well.
+
+Every result has `as_json()`, the document of `--json`, and `ok`, false where the answer is no.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import BadInput, DoesNotFit
+
+if TYPE_CHECKING:
+    from .analysis import Analysis
+    from .boards import Board
+    from .compiler import Compiled
+    from .data import Dataset
+    from .evaluate import Accuracy
+    from .frontends import ImportedModel
+    from .quantized import Quantized
+    from .validation import Verdict
+
+Precision = Literal["float32", "int8"]
+
+
+def load_data(name: str | Path, data_dir: str | Path | None = None) -> Dataset:
+    """Load a data set: a name (digits, mnist, cifar10) or a folder with one sub-folder a class."""
+    from . import data
+
+    return data.load(name, data_dir)
+
+
+def load_model(source: Any) -> ImportedModel:
+    """Load a model: .keras, .h5, .tflite, a run folder, or a live Keras model. Prints as a table of its layers."""
+    from . import frontends
+
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        folder = Path(source)
+        files = [folder / n for n in ("model.int8.tflite", "model.keras") if (folder / n).exists()]
+        if not files:
+            fact = "this folder holds neither model.int8.tflite nor model.keras."
+            raise BadInput(str(folder), fact, "Name a run folder, or a model file.")
+        source = files[0]
+    return frontends.load(source)
+
+
+def _board(board: str | Board | None) -> Board | None:
+    from .boards import load
+
+    return load(board) if isinstance(board, str) else board
+
+
+def _name(source: Any) -> str:
+    """A C-like name for a model: that of its file, or of the run's folder."""
+    if not isinstance(source, str | Path):
+        return str(getattr(source, "name", "model"))
+    path = Path(source)
+    return path.name if path.is_dir() else path.name.split(".")[0]
+
+
+def _in_precision(model: ImportedModel, precision: Precision | None) -> Any:
+    """The graph in the wanted type; int8 of a float model is calibrated on noise, which is enough for bytes and cycles."""
+    import numpy as np
+
+    from . import passes
+    from .quantize import calibrate, to_int8
+
+    graph = model.graph
+    if precision in (None, graph.tensors[graph.inputs[0]].dtype):
+        return graph
+    if precision == "float32":
+        raise BadInput(model.source, "an int8 model cannot be turned back to float32.", "Give the float model.")
+    graph = passes.run(graph)
+    shape = graph.tensors[graph.inputs[0]].shape
+    noise = np.random.default_rng(0).uniform(0, 1, (8, *shape)).astype(np.float32)
+    return to_int8(graph, calibrate(graph, noise))
+
+
+def analyze(
+    model: Any,
+    board: str | Board | None = None,
+    *,
+    precision: Precision | None = None,
+    fed_by_rows: bool = False,
+) -> Analysis:
+    """What a model takes by layer: parameters, MACs, flash, RAM, and on a board cycles, time, energy and a verdict.
+
+    `precision` "int8" shows what the float model would take after quantisation.
+    """
+    from .analysis import analyze_graph
+
+    imported = load_model(model)
+    graph = _in_precision(imported, precision)
+    return analyze_graph(graph, _board(board), name=_name(model), parameters=imported.parameters, fed_by_rows=fed_by_rows)
+
+
+def quantize(
+    model: Any,
+    dataset: str | Dataset,
+    out: str | Path | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    count: int | None = None,
+) -> Quantized:
+    """Quantise a float model to int8 on the training pictures of a data set and write the .tflite.
+
+    `count` limits the test pictures of the accuracy figures; all by default.
+    """
+    from .quantized import quantize_model
+
+    imported = load_model(model)
+    loaded = load_data(dataset, data_dir) if isinstance(dataset, str | Path) else dataset
+    if imported.graph.tensors[imported.graph.inputs[0]].dtype != "float32":
+        raise BadInput(imported.source, "this model is quantised already.", "Give the float model it was made from.")
+    path = Path(out) if out else Path(f"{_name(model)}.int8.tflite")
+    return quantize_model(imported.graph, loaded, path, count=count)
+
+
+@dataclass(frozen=True, eq=False)
+class CompileResult:
+    """The files of a compiled model, and the sizes of its firmware."""
+
+    compiled: Compiled
+    ok: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        c = self.compiled
+        sizes = c.linked.as_json() if c.linked else {"ram_bytes": {"activations": c.schedule.activation_bytes}}
+        return {
+            "folder": str(c.folder), "files": [str(f) for f in c.files], "elf": str(c.elf) if c.elf else None,
+            "board": c.board.name if c.board else None, **sizes,
+            "promised": c.promised.as_json() if c.promised else None, "linked": c.linked.as_json() if c.linked else None,
+            "stages": [list(s) for s in c.schedule.stages], "proof": str(c.proof), "fits": True if c.linked else None,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        from .units import size
+
+        c = self.compiled
+        lines = [f"{c.folder}/: {', '.join(f.name for f in c.files)}"]
+        lines.append(f"schedule: {len(c.schedule.stages)} stages; {c.proof}")
+        if c.linked and c.promised and c.board:
+            for what, promised, linked in (
+                ("flash", c.promised.flash.total, c.linked.flash.total), ("RAM", c.promised.ram.total, c.linked.ram.total)
+            ):  # fmt: skip
+                lines.append(f"{what:<6} {size(linked)} linked, {size(promised)} promised before linking")
+            lines.append(f"activations {size(c.linked.ram.activations)}, stack at most {size(c.linked.ram.stack)}")
+            lines.append(f"firmware for {c.board.title}: {c.elf}")
+        else:
+            lines.append(f"activations {size(c.schedule.activation_bytes)}; name a board (--board) to build a firmware")
+        return "\n".join(lines)
+
+
+def compile(
+    model: Any,
+    board: str | Board | None = None,
+    out: str | Path | None = None,
+    *,
+    name: str | None = None,
+    fed_by_rows: bool = False,
+    compiler: Literal["zig", "gcc"] = "zig",
+) -> CompileResult:
+    """Write a model as plain C99 into a folder; with a board, build its firmware there too.
+
+    Raises DoesNotFit where the board is too small, Unsupported where a layer cannot be computed.
+    """
+    from .compiler import compile_graph, fits_or_raise
+
+    imported, stem = load_model(model), name or _name(model)
+    folder = Path(out) if out else Path(f"{stem}-c")
+    compiled = compile_graph(imported.graph, folder, _board(board), name=stem, fed_by_rows=fed_by_rows, compiler=compiler)
+    if compiled.board is not None:
+        fits_or_raise(compiled)
+    return CompileResult(compiled)
+
+
+def validate(
+    model: Any,
+    dataset: str | Dataset,
+    *,
+    on: Literal["emulator", "host", "qemu"] = "emulator",
+    board: str | Board | None = None,
+    count: int | None = None,
+    data_dir: str | Path | None = None,
+    precision: Precision = "int8",
+    fed_by_rows: bool = False,
+) -> Verdict:
+    """Show the same test pictures to the NumPy reference, LiteRT, C on this computer and C on the emulated core.
+
+    A float model is quantised first on the training pictures, unless `precision` is "float32". `count` takes the first
+    pictures of the test split; all by default.
+    """
+    from . import passes
+    from .quantized import check_fits_data, encode, find_preprocessing, quantize_model, quantized_preprocessing
+    from .validation import Pictures, validate_graph
+
+    imported = load_model(model)
+    loaded = load_data(dataset, data_dir) if isinstance(dataset, str | Path) else dataset
+    graph = imported.graph
+    check_fits_data(graph, loaded, imported.source)
+    x = graph.tensors[graph.inputs[0]]
+    if x.dtype != "float32":
+        preprocessing = quantized_preprocessing(x)
+    elif precision == "int8":
+        quantized = quantize_model(graph, loaded, None, count=min(count or 200, 200))
+        graph, preprocessing = quantized.graph, quantized.preprocessing
+    else:
+        graph = passes.run(graph)
+        preprocessing, _ = find_preprocessing(graph, loaded)
+    x = graph.tensors[graph.inputs[0]]
+    pictures = Pictures.of(graph, encode(loaded.x_test[:count], preprocessing, x), loaded.y_test[:count])
+    with tempfile.TemporaryDirectory() as folder:
+        return validate_graph(
+            graph,
+            pictures,
+            Path(folder),
+            _board(board),
+            on=on,
+            model=_name(model),
+            dataset=loaded.name,
+            fed_by_rows=fed_by_rows,
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer to one picture: classes by falling probability."""
+
+    image: str
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    threshold: float
+    ok: bool = True
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the best class is not believed."""
+        return self.probabilities[0] < self.threshold
+
+    def as_json(self) -> dict[str, Any]:
+        scores = [{"class": c, "probability": p} for c, p in zip(self.classes, self.probabilities, strict=True)]
+        label = None if self.rejected else self.classes[0]
+        return {"image": self.image, "class": label, "rejected": self.rejected, "scores": scores}
+
+    def __str__(self) -> str:
+        from .text import bar
+        from .units import percent
+
+        width = max(map(len, self.classes))
+        best = "not recognised" if self.rejected else self.classes[0]
+        lines = [f"{self.image}: {best}"]
+        for c, p in list(zip(self.classes, self.probabilities, strict=True))[:10]:
+            lines.append(f"  {c:<{width}}  {bar(p)}  {percent(p)}")
+        return "\n".join(lines)
+
+
+def predict(
+    model: Any, images: Sequence[str | Path], *, classes: Sequence[str] | None = None, reject_below: float = 0.0
+) -> list[Prediction]:
+    """Classify picture files with the NumPy reference. Pictures are resized to the input, made grey where it is grey.
+
+    `classes` are the names in order; a run folder knows its own. Below `reject_below` the answer is "not recognised".
+    """
+    from .prediction import predict_images
+
+    imported = load_model(model)
+    if classes is None and isinstance(model, str | Path) and Path(model).is_dir():
+        from .run import DataRecord, Run
+
+        record = Run.open(model).get(DataRecord)
+        classes = record.class_names if record else None
+    return [
+        Prediction(image, names, values, reject_below)
+        for image, names, values in predict_images(imported.graph, images, classes)
+    ]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run lies and what came of it."""
+
+    run: Path
+    report: Path | None
+    accuracy: dict[str, Accuracy]
+    identical: int
+    count: int
+    fits: bool
+    proof: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.fits and self.identical == self.count
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "run": str(self.run), "report": str(self.report) if self.report else None,
+            "accuracy": {name: a.as_json() for name, a in self.accuracy.items()},
+            "identical": self.identical, "count": self.count, "fits": self.fits, "proof": self.proof,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        lines = [f"{name:<9} {a}" for name, a in self.accuracy.items()]
+        return "\n".join([*lines, *([self.proof] if self.proof else []), str(self.report or self.run)])
+
+
+def _open_run(dataset: Dataset, model: str, out: str | Path, config: dict[str, Any], resume: bool) -> Any:
+    """The newest unfinished run of this job, or a new one."""
+    from .run import Run
+
+    if resume:
+        found = Run.latest(out, dataset.name, model)
+        if found is None:
+            place = f"{out}: {dataset.name}, {model}"
+            raise BadInput(place, "there is no run to resume.", "Start one without --resume.")
+        if dict(found.file.config) != config:
+            fact = "this run was started with other settings."
+            changed = [k for k in config if found.file.config.get(k) != config[k]]
+            raise BadInput(str(found.folder), f"{fact} Changed: {', '.join(changed)}.", "Repeat them, or start a new run.")
+        return found
+    return Run.create(out, dataset.name, model, config, seeds={"training": int(config["seed"])})
+
+
+DEFAULT_MODEL = "digits-cnn"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _train(
+    dataset: str | Dataset, model: str, out: str | Path, resume: bool, seed: int, epochs: int | None, board: Board | None,
+    data_dir: str | Path | None,
+) -> tuple[Any, Any]:  # fmt: skip
+    from dataclasses import replace
+
+    from . import pipeline
+    from .train import TrainConfig
+
+    loaded = load_data(dataset, data_dir) if isinstance(dataset, str | Path) else dataset
+    config = TrainConfig(seed=seed)
+    config = replace(config, epochs=epochs) if epochs else config
+    settings = config.as_json() | ({"board": board.name} if board else {})
+    run = _open_run(loaded, model, out, settings, resume)
+    job = pipeline.Job(run, loaded, board, _say)  # type: ignore[arg-type]
+    _say(f"run       {run.folder}")
+    record = pipeline.train(job, model, config, {})
+    return job, record
+
+
+def train(
+    dataset: str | Dataset,
+    model: str = DEFAULT_MODEL,
+    *,
+    out: str | Path = "runs",
+    resume: bool = False,
+    seed: int = 1,
+    epochs: int | None = None,
+    board: str | Board | None = None,
+    data_dir: str | Path | None = None,
+) -> RunResult:
+    """Train an architecture of the zoo on a data set into a new run folder; `resume` goes on with the last one.
+
+    With a board, a network that cannot fit it is refused before any training.
+    """
+    target = _board(board)
+    if target is not None:
+        refuse_what_cannot_fit(dataset, model, target, data_dir)
+    job, record = _train(dataset, model, out, resume, seed, epochs, None, data_dir)
+    return RunResult(job.run.folder, None, {"float": record.test}, 0, 0, True)
+
+
+def refuse_what_cannot_fit(dataset: str | Dataset, model: str, board: Board, data_dir: str | Path | None = None) -> None:
+    """Raise DoesNotFit where the untrained int8 network is already too large for the board."""
+    from . import zoo
+
+    loaded = load_data(dataset, data_dir) if isinstance(dataset, str | Path) else dataset
+    found = analyze(zoo.build(model, loaded.shape, loaded.classes), board, precision="int8")
+    if found.fit and not found.fit.fits:
+        raise DoesNotFit(f"{model} on {board.name}", " ".join(found.fit.reasons), " ".join(found.fit.advice))
+
+
+def run(
+    dataset: str | Dataset,
+    board: str | Board,
+    *,
+    model: str | None = None,
+    out: str | Path = "runs",
+    resume: bool = False,
+    seed: int = 1,
+    epochs: int | None = None,
+    data_dir: str | Path | None = None,
+) -> RunResult:
+    """Do everything: train, quantise, compile, price, validate on the emulated core, report. The main job."""
+    from . import pipeline
+    from .run import CompileRecord, QuantizeRecord, TrainRecord
+
+    target = _board(board)
+    assert target is not None
+    job, _ = _train(dataset, model or DEFAULT_MODEL, out, resume, seed, epochs, target, data_dir)
+    verdict = pipeline.finish(job)
+    trained, quantized, compiled = (job.run.get(kind) for kind in (TrainRecord, QuantizeRecord, CompileRecord))
+    by_name = {w.name.split()[0].lower(): w for w in verdict.witnesses}
+    return RunResult(
+        run=job.run.folder,
+        report=job.run.folder / "report.html",
+        accuracy={
+            "float": trained.test, "int8": quantized.int8_accuracy,
+            "host": by_name["host"].accuracy, "emulator": by_name["emulated"].accuracy,
+        },
+        identical=min(w.identical for w in verdict.witnesses),
+        count=by_name["emulated"].count,
+        fits=compiled.fits,
+        proof=verdict.proof,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """The pages that were written."""
+
+    html: Path
+    ok: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        return {"report": str(self.html), "markdown": str(self.html.with_suffix(".md"))}
+
+    def __str__(self) -> str:
+        return str(self.html)
+
+
+def report(run: str | Path, lang: Literal["en", "fr"] = "en") -> ReportResult:
+    """Write report.html and report.md of a run folder, in English or French."""
+    from .report import write
+    from .run import Run
+
+    return ReportResult(write(Run.open(run), lang))
+
+
+@dataclass(frozen=True, eq=False)
+class BoardList:
+    """The catalogue; with a model, which boards it fits, with what is left of flash and RAM."""
+
+    rows: tuple[tuple[Board, Analysis | None], ...]
+    ok: bool = True
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [self._row(board, found) for board, found in self.rows]
+
+    @staticmethod
+    def _row(board: Board, found: Analysis | None) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "name": board.name, "title": board.title, "mcu": board.mcu, "core": board.core.name,
+            "clock_hz": board.clock_hz, "flash_bytes": board.flash.usable_bytes, "ram_bytes": board.ram_bytes,
+            "fits": None, "margins": None,
+        }  # fmt: skip
+        if found and found.memory and found.fit and found.time:
+            margins = {
+                "flash_bytes": board.flash.usable_bytes - found.memory.flash.total,
+                "ram_bytes": board.ram_bytes - found.memory.ram.total,
+            }
+            row |= {"fits": found.fit.fits, "margins": margins, "latency_ms": found.time.latency_ms.as_json()}
+            row |= {"energy_uj": found.time.energy_uj.as_json()}
+        return row
+
+    def __str__(self) -> str:
+        from .text import table
+        from .units import microjoules, milliseconds, size
+
+        head = ["board", "chip", "core", "clock", "flash", "RAM"]
+        timed = any(found for _, found in self.rows)
+        head += ["fits", "flash left", "RAM left", "modelled time", "energy"] if timed else []
+        rows = []
+        for board, found in self.rows:
+            row = [board.name, board.mcu, board.core.name, f"{board.clock_hz // 10**6} MHz"]
+            row += [size(board.flash.usable_bytes), size(board.ram_bytes)]
+            if found and found.memory and found.fit and found.time:
+                left = self._row(board, found)["margins"]
+                row += ["yes" if found.fit.fits else "no", size(left["flash_bytes"]), size(left["ram_bytes"])]
+                row += [milliseconds(found.time.latency_ms.value), microjoules(found.time.energy_uj.value)]
+            rows.append(row)
+        return table(head, rows, right={3, 4, 5, 7, 8, 9, 10})
+
+
+def boards(fits: Any = None) -> BoardList:
+    """List the catalogue of boards, the smallest first; with a model, say on which it fits and how fast it would be."""
+    from .boards import load, names
+
+    known = sorted(map(load, names()), key=lambda b: (b.ram_bytes, b.flash.bytes))
+    return BoardList(tuple((b, analyze(fits, b) if fits is not None else None) for b in known))
+
+
+def ops(name: str | None = None) -> Any:
+    """List the operators, or show the page of one: formats, types, kernels by core, limits."""
+    from .coverage import coverage
+
+    return coverage(name)
+
+
+def doctor() -> Any:
+    """Check the installation; what is missing comes with the line to type."""
+    from .doctor import diagnose
+
+    return diagnose()

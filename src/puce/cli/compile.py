@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`puce compile`: a model to C99, and with a board to firmware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .options import Json, ModelFile, OptionalBoard
+from .output import answer
+
+EXAMPLE = "puce compile model.int8.tflite --board stm32l4r9i-disco -o firmware"
+
+
+def command(
+    model: ModelFile,
+    board: OptionalBoard = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Else build-NAME.")] = None,
+    objective: Annotated[
+        Literal["speed", "balanced", "ram", "flash"],
+        typer.Option("--objective", "-O", help="What to spare where there is a choice."),
+    ] = "balanced",
+    fed_by_rows: Annotated[
+        bool, typer.Option("--fed-by-rows", help="Take the picture row by row, as a camera gives it: less RAM.")
+    ] = False,
+    compiler: Annotated[Literal["zig", "gcc"], typer.Option("--compiler", help="gcc is arm-none-eabi-gcc.")] = "zig",
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", show_default=False, help="Of the C functions; else the file's name.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write C99 for a model; with --board, link its firmware and compare its sizes with what was promised."""
+    from .. import api
+
+    answer(
+        lambda: api.compile(model, board, out=out, objective=objective, fed_by_rows=fed_by_rows, compiler=compiler, name=name),
+        json,
+    )

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments and options that several verbs share, each worded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DatasetName = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET", show_default=False, help="A name (digits, mnist, cifar10) or a folder with one sub-folder a class."
+    ),
+]
+ModelFile = Annotated[
+    str, typer.Argument(metavar="MODEL", show_default=False, help="A .keras, .h5 or .tflite file, or a run folder.")
+]
+BoardName = Annotated[
+    str, typer.Option("--board", "-b", metavar="BOARD", show_default=False, help="A board of `puce boards`, or your own .toml.")
+]
+OptionalBoard = Annotated[
+    str | None,
+    typer.Option("--board", "-b", metavar="BOARD", show_default=False, help="A board of `puce boards`, or your own .toml."),
+]
+RunsFolder = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder that gets the run's folder.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the last run of this kind that was cut off.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the weights and of the order of the pictures.")]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="DIR", show_default=False, help="A folder with local copies of data sets; else PUCE_DATA."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`puce train`: a network by name, on a data set, into a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import DatasetName, Json, OptionalBoard, Resume, RunsFolder, Seed
+from .output import answer
+
+EXAMPLE = "puce train digits --model digits-cnn --epochs 20"
+
+
+def command(
+    dataset: DatasetName,
+    model: Annotated[str, typer.Option("--model", "-m", metavar="NAME", show_default=False, help="The network.")],
+    out: RunsFolder = Path("runs"),
+    resume: Resume = False,
+    seed: Seed = 0,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", metavar="N", min=1, show_default=False, help="At most so many; else the network's own."),
+    ] = None,
+    board: OptionalBoard = None,
+    json: Json = False,
+) -> None:
+    """Train a network; with --board, say before training whether it can fit."""
+    from .. import api
+
+    answer(
+        lambda: api.train(dataset, model, out=out, resume=resume, seed=seed, epochs=epochs, board=board),
+        json,
+    )

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every front end returns: the graph, and what the user's own file says of its size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..ir import Graph
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedModel:
+    """A model as it came in. `parameters` counts as the training framework does, trainable and not.
+
+    `by_layer` has the same count for each layer with weights, under the user's names; `source` is the file's name.
+    """
+
+    graph: Graph
+    source: str
+    parameters: int
+    by_layer: Mapping[str, int]
+
+    def __str__(self) -> str:
+        return str(self.graph)

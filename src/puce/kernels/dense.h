@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+   Dense: y is [out], x is [n], weights are [out, n]. */
+#ifndef PUCE_DENSE_H
+#define PUCE_DENSE_H
+
+#include "puce_kernel.h"
+
+/* clamp((sum * multiplier + offset) >> shift): equal to the rounded product of sum and a real scale, which packing.py
+   proves; r is multiplier, shift, offset (low, high word). */
+PUCE_KERNEL int8_t puce_dense_requantize(int32_t sum, const int32_t *r, int low, int high)
+{
+    const int64_t offset = (int64_t)((uint64_t)(uint32_t)r[3] << 32 | (uint32_t)r[2]);
+    const int64_t q = ((int64_t)sum * r[0] + offset) >> r[1];
+    return (int8_t)(q < low ? low : q > high ? high : q);
+}
+
+/* requant is [out, 4]. Four outputs a pass, so that an input is read once for four products; the last pass repeats its
+   last output. The sum fits int32 while n <= 65000. */
+PUCE_KERNEL void puce_dense_s8(const int8_t *x, int8_t *y, const int8_t *weights, const int32_t *requant,
+                               int n, int out, int low, int high)
+{
+    for (int o = 0; o < out; o += 4) {
+        const int more = out - o - 1;
+        const int8_t *w0 = weights + o * n;
+        const int8_t *w1 = w0 + (more < 1 ? more : 1) * n;
+        const int8_t *w2 = w0 + (more < 2 ? more : 2) * n;
+        const int8_t *w3 = w0 + (more < 3 ? more : 3) * n;
+        int32_t sums[4] = {0, 0, 0, 0};
+        for (int i = 0; i < n; i++) {
+            const int32_t v = x[i];
+            sums[0] += v * w0[i];
+            sums[1] += v * w1[i];
+            sums[2] += v * w2[i];
+            sums[3] += v * w3[i];
+        }
+        for (int i = 0; i < 4 && i <= more; i++) *y++ = puce_dense_requantize(sums[i], requant + 4 * (o + i), low, high);
+    }
+}
+
+PUCE_KERNEL void puce_dense_f32(const float *x, float *y, const float *weights, const float *bias, int n, int out,
+                                float low, float high)
+{
+    for (int o = 0; o < out; o++, weights += n) {
+        float sum = bias[o];
+        for (int i = 0; i < n; i++) sum += x[i] * weights[i];
+        *y++ = puce_clamp_f32(sum, low, high);
+    }
+}
+
+#endif

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Constant tables in the order in which kernels read them: requantisation, and weights re-ordered for the DSP extension."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .errors import Unsupported
+from .fixedpoint import channel_multipliers
+from .ir import Array, Call
+
+
+def requantization(call: Call, folded: Array | None = None) -> Array:
+    """int32 [channels, 3]: bias, multiplier, shift.
+
+    `folded` [channels] is the sum of each channel's weights where the kernel multiplies raw inputs: the bias then
+    carries - zero point * sum, so that sum(x * w) + bias == sum((x - zero point) * w) + the real bias.
+    """
+    bias = call.constant(2).astype(np.int64)
+    if folded is not None:
+        bias = bias - call.x.q.z * folded.astype(np.int64)
+    multiplier, shift = channel_multipliers(call.x, call.inputs[1], call.y)
+    return np.stack(np.broadcast_arrays(bias, multiplier, shift), axis=1).astype(np.int32)
+
+
+def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) -> tuple[int, int, int] | None:
+    """(multiplier, shift, offset) with clamp((x * multiplier + offset) >> shift) == clamp(round(x * scale) + zero_point).
+
+    For every |x| <= reach; round() is of a double, ties away from zero; the multiplier fits int32, the offset int64.
+    Both sides rise with x in steps, so they are equal when each of the `high - low` steps lies at the same x: that is
+    what is checked here, not hoped for. None where no multiplier of 31 bits passes between sums that all but tie.
+    """
+    exponent = math.frexp(scale)[1]
+    shift = min(31 - exponent, 62)
+    steps = np.arange(low - zero_point + 1, high - zero_point + 1)
+    guess = np.ceil((steps - 0.5) / scale) if scale else np.sign(steps) * np.inf
+    near = np.clip(guess, -reach - 3, reach + 3)[:, None] + np.arange(-2, 3)  # float64 holds them exactly
+    reached = np.copysign(np.floor(np.abs(near * scale) + 0.5), near) >= steps[:, None]
+    first = near[:, 0] + np.where(reached.any(axis=1), np.argmax(reached, axis=1), 5)  # the least x with that result
+    at = [(int(x), int(k) << shift) for x, k in zip(first, steps, strict=True)]
+    nearest = round(math.ldexp(scale, shift))
+    for multiplier in sorted(range(nearest - 32, nearest + 33), key=lambda m: abs(m - nearest)):
+        least = max((k - multiplier * x for x, k in at if x <= reach), default=-(2**62))
+        most = min((k - 1 - multiplier * min(x - 1, reach) for x, k in at if x > -reach), default=2**62)
+        if 0 <= multiplier < 2**31 and least <= most:
+            return multiplier, shift, (least + most) // 2 + (zero_point << shift)
+    return None
+
+
+def dense_requantization(call: Call, low: int, high: int) -> Array:
+    """int32 [outputs, 4]: multiplier, shift, and the 64-bit offset as (low, high) words, for sums of raw inputs.
+
+    The offset carries bias, both zero points and the rounding: y = clamp((sum * multiplier + offset) >> shift).
+    """
+    w, bias, z = call.constant(1).astype(np.int64), call.constant(2).astype(np.int64), call.x.q.z
+    scales = np.broadcast_to(call.inputs[1].q.scale, w.shape[0])
+    reach = np.abs(w).sum(axis=1) * max(127 - z, z + 128) + np.abs(bias)
+    rows = []
+    for i, scale in enumerate(scales):
+        step = staircase(call.x.q.s * float(scale) / call.y.q.s, call.y.q.z, low, high, int(reach[i]))
+        if step is None:
+            fact = f"no 31-bit multiplier rounds every sum of output {i} as LiteRT does: two sums all but tie."
+            raise Unsupported(call.y.name, fact, "Quantise again with other calibration pictures.")
+        multiplier, shift, offset = step
+        offset += multiplier * int(bias[i] - z * w[i].sum())
+        rows.append((multiplier, shift, offset & 0xFFFFFFFF, (offset >> 32) & 0xFFFFFFFF))
+    return np.array(rows, np.int64).astype(np.uint32).view(np.int32)

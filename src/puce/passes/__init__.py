@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Graph -> Graph, one file a matter. PIPELINE and LOWERING are the compiler's table of contents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..ir import Graph
+from .batch_norm_to_depthwise import BatchNormToDepthwise
+from .clean import DropNoOps, RemoveDead
+from .fold_batch_norm import FoldBatchNorm, FoldBatchNormForward, SinkBatchNorm
+from .fold_pad import FoldPad
+from .fuse_activation import FuseActivation, LiftActivation
+from .verify import verify
+
+
+class Pass(Protocol):
+    """A frozen dataclass: its fields are its settings, calling it returns the changed graph."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, graph: Graph) -> Graph: ...
+
+
+# From the user's model to the one that is quantised and written as .tflite.
+PIPELINE: tuple[Pass, ...] = (
+    RemoveDead(),
+    DropNoOps(),
+    FoldBatchNorm(),
+    SinkBatchNorm(),
+    FoldBatchNormForward(),
+    BatchNormToDepthwise(),
+    DropNoOps(),
+    LiftActivation(),
+    FuseActivation(),
+)
+
+# From there to the one that is scheduled: what .tflite cannot say.
+LOWERING: tuple[Pass, ...] = (FoldPad(),)
+
+
+def run(graph: Graph, passes: Sequence[Pass] = PIPELINE) -> Graph:
+    """Apply passes in order, and verify what each returns."""
+    verify(graph, "import")
+    for step in passes:
+        graph = step(graph)
+        verify(graph, step.name)
+    return graph

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras architectures by name; one file a family, found by folder scan. Nothing here imports Keras before `build`.
+
+A family's file holds MODELS: name -> function(input_shape, classes, *, options) -> keras.Model. Every network takes
+float32 pictures [h, w, c] and ends in softmax; every layer has a name of its own, because messages show it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import BadInput, UnknownName
+
+Shape = tuple[int, int, int]
+Builder = Callable[..., Any]
+
+_MODELS: dict[str, Builder] = {}
+for _module in sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")):
+    for _name, _builder in importlib.import_module(f"{__name__}.{_module}").MODELS.items():
+        assert _name not in _MODELS, f"two architectures are called {_name}"
+        _MODELS[_name] = _builder
+
+
+def names() -> tuple[str, ...]:
+    return tuple(sorted(_MODELS))
+
+
+def about(name: str) -> str:
+    """Return the sentence that describes an architecture."""
+    text = _builder_of(name).__doc__
+    assert text, f"{name} has no docstring"
+    return text.splitlines()[0]
+
+
+def options(name: str) -> dict[str, float | int | bool]:
+    """Return the options of an architecture with their defaults."""
+    parameters = inspect.signature(_builder_of(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def build(name: str, input_shape: Shape, classes: int, **chosen: float | int | bool) -> Any:
+    """Build a keras.Model for pictures [h, w, c]. Its first weights follow `keras.utils.set_random_seed`."""
+    known = options(name)
+    for option in chosen:
+        if option not in known:
+            listed = ", ".join(f"{key}={value}" for key, value in known.items()) or "none"
+            raise BadInput(name, f"this architecture has no option {option}.", f"Its options: {listed}.")
+    if classes < 2 or min(input_shape) < 1 or len(input_shape) != 3:
+        raise BadInput(name, f"cannot be built for {input_shape} and {classes} classes.", "Give h, w, c and two classes.")
+    return _builder_of(name)(input_shape, classes, **chosen)
+
+
+def _builder_of(name: str) -> Builder:
+    if name not in _MODELS:
+        raise UnknownName.among("architecture", name, _MODELS, "See `puce train --help`.")
+    return _MODELS[name]

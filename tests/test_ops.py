@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of an operator, checked on all of them: shapes, windows, limits, and the NumPy reference against LiteRT."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import zlib
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import pytest
+
+from puce.errors import Unsupported
+from puce.export.tflite import to_bytes
+from puce.frontends import tflite
+from puce.ir import Array, Call, Graph, Tensor
+from puce.ops import (
+    REGISTRY,
+    Limit,
+    Op,
+    add,
+    average_pool_2d,
+    batch_norm,
+    conv_2d,
+    dense,
+    depthwise_conv_2d,
+    dequantize,
+    make,
+    max_pool_2d,
+    mean,
+    pad,
+    quantize,
+    reshape,
+    softmax,
+)
+from puce.spatial import padding_name
+
+SEEDS = {name: zlib.crc32(name.encode()) for name in REGISTRY}  # the same whatever other operators there are
+LITERT_SAMPLES, PICTURES = 30, 4
+KERNELS = resources.files("puce") / "kernels"
+
+every_operator = pytest.mark.parametrize("name", sorted(REGISTRY))
+every_tflite_operator = pytest.mark.parametrize("name", sorted(n for n, op in REGISTRY.items() if op.tflite is not None))
+
+
+def drawn(op: Op, count: int) -> Iterator[tuple[str, Call, np.random.Generator]]:
+    """The first samples of an operator, each with words that say how to draw it again."""
+    seed = SEEDS[op.name]
+    rng, values = np.random.default_rng(seed), np.random.default_rng(seed + 1)
+    print(f"{op.name}: samples of seed {seed}, values of seed {seed + 1}")
+    for i, call in enumerate(itertools.islice(op.samples(rng), count)):
+        yield f"{op.name}, seed {seed}, sample {i}: {call.attrs}, {call.inputs} -> {call.outputs}", call, values
+
+
+def values(rng: np.random.Generator, t: Tensor, pictures: int) -> Array:
+    shape = (pictures, *t.shape)
+    if t.dtype == "float32":
+        return rng.normal(0, rng.choice([0.1, 1, 10]), shape).astype(np.float32)
+    info = np.iinfo(t.dtype)
+    return rng.integers(info.min, info.max + 1, shape).astype(t.dtype)
+
+
+def one_node(op: Op, call: Call) -> Graph:
+    tensors = {t.name: t for t in (*call.inputs, *call.outputs)}
+    outputs = tuple(t.name for t in call.outputs)
+    node = make(op.name, "node", [t.name for t in call.inputs], outputs, call.attrs)
+    return Graph((node,), tensors, tuple(t.name for t in call.data), outputs)
+
+
+def tflite_can_say_it(op: Op, call: Call) -> bool:
+    """TFLite's windows know only SAME and VALID, and its ReLU6 is an operator of its own."""
+    a = call.attrs
+    if op.name == "relu":
+        return bool(a.activation == "relu")
+    if op.name == "pad" or not hasattr(a, "padding"):
+        return True
+    kernel = a.kernel if hasattr(a, "kernel") else call.inputs[1].shape[-3:-1]
+    return padding_name(a.padding, call.x.shape[:2], kernel, a.stride, getattr(a, "dilation", (1, 1))) is not None
+
+
+def drawn_for_tflite(op: Op) -> Iterator[tuple[str, Call, np.random.Generator]]:
+    """LITERT_SAMPLES samples that a .tflite file can hold; fewer fail the test rather than pass unseen."""
+    found = 0
+    for words, call, rng in drawn(op, 40 * LITERT_SAMPLES):
+        if found < LITERT_SAMPLES and tflite_can_say_it(op, call):
+            found += 1
+            yield words, call, rng
+    assert found == LITERT_SAMPLES, f"only {found} samples of {op.name} can stand in a .tflite file"
+
+
+def litert(model: bytes, *inputs: Array) -> Array:
+    """LiteRT's reference kernels, one picture at a time."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
+    )
+    interpreter.allocate_tensors()
+    places = [d["index"] for d in interpreter.get_input_details()]
+    result, answers = interpreter.get_output_details()[0]["index"], []
+    for i in range(len(inputs[0])):
+        for place, x in zip(places, inputs, strict=True):
+            interpreter.set_tensor(place, x[i : i + 1])
+        interpreter.invoke()
+        answers.append(interpreter.get_tensor(result)[0].copy())
+    return np.stack(answers)
+
+
+@every_operator
+def test_samples_are_legal_and_have_the_inferred_shape(name: str) -> None:
+    op, kinds = REGISTRY[name], set()
+    for words, call, rng in drawn(op, 100):
+        op.check(call.attrs, call.inputs, words)
+        inferred = op.infer(call.attrs, call.inputs)
+        assert [(t.shape, t.dtype) for t in inferred] == [(t.shape, t.dtype) for t in call.outputs], words
+        assert len(op.windows(call)) == len(call.data), words
+        assert op.macs(call) >= 0 and op.macc(call) >= 0, words
+        results = op.reference(call, *(values(rng, t, 2) for t in call.data))
+        assert [(y.shape[1:], str(y.dtype)) for y in results] == [(t.shape, t.dtype) for t in call.outputs], words
+        kinds.add(call.x.dtype)
+    assert kinds >= {"batch_norm": {"float32"}, "dequantize": {"int8", "uint8"}}.get(name, {"int8", "float32"})
+
+
+@every_operator
+def test_an_output_row_depends_on_its_window_only(name: str) -> None:
+    """All that streaming trusts: rows outside the window of a firing may hold anything."""
+    op, checked = REGISTRY[name], 0
+    for words, call, rng in drawn(op, 40):
+        inputs, spans = [values(rng, t, 1) for t in call.data], op.windows(call)
+        (want,) = op.reference(call, *inputs)
+        for y in range(call.y.rows):
+            others = []
+            for x, t, span in zip(inputs, call.data, spans, strict=True):
+                if span.kind != "rows" or len(t.shape) != 3:
+                    others.append(x)
+                    continue
+                seen = list(span.rows(y, t.rows))
+                other = values(rng, t, 1)
+                other[:, seen] = x[:, seen]
+                others.append(other)
+                checked += len(seen) < t.rows
+            (got,) = op.reference(call, *others)
+            assert np.array_equal(got[:, y] if call.y.rows > 1 else got, want[:, y] if call.y.rows > 1 else want), words
+    assert checked > 30 or name in ("dense", "mean", "reshape")  # these have one firing, or need every row
+
+
+@every_tflite_operator
+def test_reference_equals_litert(name: str) -> None:
+    """Level: NumPy. Witness: LiteRT's reference kernels; int8 the same bytes, float32 within 1e-5 of the largest value."""
+    pytest.importorskip("ai_edge_litert")
+    op = REGISTRY[name]
+    for words, call, rng in drawn_for_tflite(op):
+        inputs = [values(rng, t, PICTURES) for t in call.data]
+        (got,), want = op.reference(call, *inputs), litert(to_bytes(one_node(op, call)), *inputs)
+        assert got.shape == want.shape and got.dtype == want.dtype, words
+        if got.dtype == np.float32:
+            assert np.abs(got - want).max() <= 1e-5 * max(np.abs(want).max(), 1e-30), words
+        else:
+            assert np.array_equal(got, want), f"{words}: {np.sum(got != want)} of {got.size} values differ"
+
+
+@every_tflite_operator
+def test_tflite_form_reads_back(name: str) -> None:
+    op = REGISTRY[name]
+    for words, call, rng in drawn_for_tflite(op):
+        graph = one_node(op, call)
+        back = tflite.read(to_bytes(graph))
+        assert [n.op for n in back.nodes] == [op], words
+        assert back.nodes[0].attrs == call.attrs, words
+        inputs = [values(rng, t, 2) for t in call.data]
+        assert np.array_equal(back.evaluate(*inputs)[0], graph.evaluate(*inputs)[0]), words
+
+
+@every_operator
+def test_operator_is_documented_and_its_kernels_exist(name: str) -> None:
+    op = REGISTRY[name]
+    module = __import__(f"puce.ops.{name}", fromlist=["OP"])
+    assert module.OP is op and (module.__doc__ or "").strip()
+    assert op.summary.endswith(".")
+    assert all((limit.__doc__ or "").endswith(".") for limit in op.limits)
+    for kernel in op.kernels:
+        source = (KERNELS / kernel.header).read_text(encoding="utf-8")
+        assert re.search(rf"PUCE_KERNEL void {kernel.name}\(", source), f"{kernel.name} is not in {kernel.header}"
+    assert not (op.view and op.kernels)
+    if op.view or name == "batch_norm":  # batch_norm never reaches the emitter: it is folded away
+        return
+    used = set()
+    for words, call, _ in drawn(op, 200):
+        accepted = [k.name for k in op.kernels if k.accepts(call)]
+        assert accepted, f"no kernel accepts {words}"
+        used.update(accepted)
+        assert all(k.arguments(call) for k in op.kernels if k.accepts(call))
+    assert used == {k.name for k in op.kernels}, "no sample reaches the other kernels"
+
+
+def picture(*shape: int, dtype: Any = "float32") -> Tensor:
+    return Tensor("x", shape, dtype)
+
+
+def weights(*shape: int, dtype: Any = "float32") -> Tensor:
+    return Tensor.constant("w", np.zeros(shape, dtype))
+
+
+BROKEN: list[tuple[str, Limit, Any, list[Tensor]]] = [
+    ("add", add.two_inputs, add.Attrs(), [picture(4)]),
+    ("add", add.two_inputs, add.Attrs(), [picture(4), weights(4)]),
+    ("add", add.shapes_match, add.Attrs(), [picture(4, 4, 2), picture(1, 4, 2)]),
+    ("average_pool_2d", max_pool_2d.window_fits, average_pool_2d.Attrs((5, 5)), [picture(4, 4, 2)]),
+    ("batch_norm", batch_norm.input_is_float, batch_norm.Attrs(), [picture(4, dtype="int8"), weights(4), weights(4)]),
+    ("batch_norm", batch_norm.one_scale_and_offset_a_channel, batch_norm.Attrs(), [picture(4), weights(3), weights(4)]),
+    ("conv_2d", conv_2d.input_has_rows_columns_channels, conv_2d.Attrs(), [picture(4), weights(1, 1, 1, 4)]),
+    ("conv_2d", conv_2d.channels_match, conv_2d.Attrs(), [picture(4, 4, 2), weights(1, 1, 1, 4)]),
+    ("conv_2d", conv_2d.window_fits, conv_2d.Attrs(), [picture(4, 4, 2), weights(1, 5, 5, 2)]),
+    (
+        "conv_2d", conv_2d.padding_is_smaller_than_the_kernel, conv_2d.Attrs(padding=(3, 0, 0, 0)),
+        [picture(4, 4, 2), weights(1, 3, 3, 2)],
+    ),
+    (
+        "conv_2d", conv_2d.sums_fit_32_bits, conv_2d.Attrs(),
+        [picture(9, 9, 1000, dtype="int8"), weights(1, 9, 9, 1000, dtype="int8")],
+    ),
+    ("dense", dense.input_is_a_vector, conv_2d.Attrs(), [picture(4, 4, 2), weights(3, 32)]),
+    ("dense", dense.sizes_match, conv_2d.Attrs(), [picture(4), weights(3, 32)]),
+    ("dense", dense.sums_fit_32_bits, conv_2d.Attrs(), [picture(70000, dtype="int8"), weights(1, 70000, dtype="int8")]),
+    ("depthwise_conv_2d", depthwise_conv_2d.channels_divide, conv_2d.Attrs(), [picture(4, 4, 2), weights(3, 3, 3)]),
+    ("depthwise_conv_2d", depthwise_conv_2d.window_fits, conv_2d.Attrs(), [picture(4, 4, 2), weights(5, 5, 2)]),
+    (
+        "depthwise_conv_2d", depthwise_conv_2d.padding_is_smaller_than_the_kernel, conv_2d.Attrs(padding=(0, 0, 0, 3)),
+        [picture(4, 4, 2), weights(3, 3, 2)],
+    ),
+    (
+        "depthwise_conv_2d", depthwise_conv_2d.sums_fit_32_bits, conv_2d.Attrs(),
+        [picture(300, 300, 1, dtype="int8"), weights(300, 300, 1, dtype="int8")],
+    ),
+    ("dequantize", dequantize.input_is_quantized, dequantize.Attrs(), [picture(4)]),
+    ("max_pool_2d", max_pool_2d.input_has_rows_columns_channels, max_pool_2d.Attrs(), [picture(4)]),
+    ("max_pool_2d", max_pool_2d.kernel_and_stride_are_positive, max_pool_2d.Attrs((0, 2)), [picture(4, 4, 2)]),
+    (
+        "max_pool_2d", max_pool_2d.padding_is_smaller_than_the_kernel, max_pool_2d.Attrs(padding=(2, 2, 0, 0)),
+        [picture(4, 4, 2)],
+    ),
+    ("max_pool_2d", max_pool_2d.window_fits, max_pool_2d.Attrs((2, 5)), [picture(4, 4, 2)]),
+    ("mean", mean.input_has_rows_columns_channels, mean.Attrs(), [picture(4)]),
+    ("mean", mean.sums_fit_32_bits, mean.Attrs(), [picture(3000, 3000, 1, dtype="int8")]),
+    ("pad", pad.input_has_rows_columns_channels, pad.Attrs(), [picture(4)]),
+    ("pad", pad.padding_is_not_negative, pad.Attrs((0, 0, -1, 0)), [picture(4, 4, 2)]),
+    ("quantize", quantize.types_are_known, quantize.Attrs("int16"), [picture(4)]),
+    ("reshape", reshape.sizes_match, reshape.Attrs((5,)), [picture(4)]),
+    ("softmax", softmax.beta_is_positive, softmax.Attrs(0.0), [picture(4)]),
+    ("softmax", softmax.sum_fits_32_bits, softmax.Attrs(), [picture(5000, dtype="int8")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "limit", "attrs", "inputs"), BROKEN, ids=lambda v: getattr(v, "__name__", None))
+def test_limit_is_told_in_its_own_words(name: str, limit: Limit, attrs: Any, inputs: list[Tensor]) -> None:
+    got = ", ".join("x".join(map(str, t.shape)) for t in inputs if t.data is None)
+    with pytest.raises(Unsupported) as caught:
+        REGISTRY[name].check(attrs, inputs, "layer_1 (model.tflite, operator 3)")
+    assert str(caught.value) == (
+        f"layer_1 (model.tflite, operator 3): {limit.__doc__} Got {attrs} on {got}.\n"
+        f"Change the layer, or see `puce ops {name}` for what is possible."
+    )
+
+
+def test_every_limit_has_a_use_that_breaks_it() -> None:
+    broken = {limit for _, limit, _, _ in BROKEN}
+    assert {f"{op.name}: {limit.__doc__}" for op in REGISTRY.values() for limit in op.limits if limit not in broken} == set()
