@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .errors import Unsupported
-from .fixedpoint import channel_multipliers
+from .fixedpoint import channel_multipliers, wrap_int32
 from .ir import Array, Call
 
 
@@ -23,6 +23,75 @@ def requantization(call: Call, folded: Array | None = None) -> Array:
         bias = bias - call.x.q.z * folded.astype(np.int64)
     multiplier, shift = channel_multipliers(call.x, call.inputs[1], call.y)
     return np.stack(np.broadcast_arrays(bias, multiplier, shift), axis=1).astype(np.int32)
+
+
+def bounds(call: Call, weights: Array) -> tuple[Array, Array]:
+    """Least and greatest sum of each channel, bias in, for int8 inputs; weights are [channels, taps]."""
+    w, z, bias = weights.astype(np.int64), call.x.q.z, call.constant(2).astype(np.int64)
+    positive, negative = np.maximum(w, 0).sum(axis=1), np.minimum(w, 0).sum(axis=1)
+    low = bias + positive * (-128 - z) + negative * (127 - z)
+    high = bias + positive * (127 - z) + negative * (-128 - z)
+    return low, high
+
+
+def rounds_in_four(call: Call, weights: Array) -> bool:
+    """Whether SMMLAR, ADD, ASR and SSAT requantise exactly: doubled sums fit int32, and every shift is to the right.
+
+    weights are [channels, taps]. The zero point rides on the rounding constant, so the shift stays below 23.
+    """
+    low, high = bounds(call, weights)
+    multiplier, shift = channel_multipliers(call.x, call.inputs[1], call.y)
+    right = ((shift <= -1) & (shift >= -22)) | (multiplier == 0)
+    return bool(low.min() >= -(2**30) and high.max() < 2**30 and right.all())
+
+
+def rounding(call: Call) -> Array:
+    """int64 [channels, 3]: multiplier, half of the last place plus the zero point moved up, right shift."""
+    multiplier, shift = np.broadcast_arrays(*channel_multipliers(call.x, call.inputs[1], call.y))
+    right = np.where(multiplier == 0, 1, -shift)
+    half = (1 << (right - 1)) + (call.y.q.z << right)
+    return np.broadcast_to(np.stack([multiplier, half, right], axis=1), (call.y.shape[-1], 3))
+
+
+def pair_order(channels: int) -> Array:
+    """[pairs, 2]: (0, 1), (2, 3) ...; an odd last channel goes once more with its neighbour."""
+    first = np.arange(0, channels - 1, 2)
+    if channels % 2:
+        first = np.append(first, channels - 2)
+    return np.stack([first, first + 1], axis=1)
+
+
+def pairs_fit(call: Call, weights: Array) -> bool:
+    """Whether two channels share a halfword exactly: weights in -127..127 and |256 high + low| < 2^31 for any input."""
+    if len(weights) < 2 or weights.min() < -127:
+        return False
+    low, high = bounds(call, weights)
+    pairs = pair_order(len(weights))
+    most = 256 * high[pairs[:, 1]] + high[pairs[:, 0]]
+    least = 256 * low[pairs[:, 1]] + low[pairs[:, 0]]
+    return bool(most.max() < 2**31 and least.min() >= -(2**31))
+
+
+def in_pairs(weights: Array) -> Array:
+    """int8 [pairs, groups, 2, 2, 2] from [channels, taps], taps a multiple of 4: the picture is in kernels.md.
+
+    A halfword is 256 * high + low, so its high byte holds `high` less one where `low` is negative. A word holds taps
+    0 and 2 of a group of four, the next 1 and 3: the order in which SXTB16 and SXTB16 ROR 8 leave the inputs.
+    """
+    low, high = (weights[pair_order(len(weights))[:, i]].astype(np.int16) for i in (0, 1))
+    both = np.stack([low, high - (low < 0)], axis=-1)  # [pairs, taps, low or high]
+    groups = both.reshape(len(both), -1, 2, 2, 2)  # [pairs, groups, tap // 2, tap % 2, low or high]
+    return np.ascontiguousarray(groups.transpose(0, 1, 3, 2, 4)).astype(np.int8)
+
+
+def pair_requantization(call: Call, weights: Array) -> Array:
+    """int32 [pairs, 8]: where the sums of low and of 256 high + low start, then `rounding` of low and of high."""
+    pairs = pair_order(len(weights))
+    start = call.constant(2).astype(np.int64) - call.x.q.z * weights.astype(np.int64).sum(axis=1)
+    low, high = start[pairs[:, 0]], start[pairs[:, 1]]
+    three = rounding(call)
+    table = np.concatenate([np.stack([low, 256 * high + low], axis=1), three[pairs[:, 0]], three[pairs[:, 1]]], axis=1)
+    return wrap_int32(table).astype(np.int32)
 
 
 def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) -> tuple[int, int, int] | None:

@@ -10,13 +10,13 @@ from puce.boards import Board
 SECTIONS = """\
 ENTRY(Reset_Handler)
 SECTIONS {{
-  .text : ALIGN(16) {{ KEEP(*(.vectors)) *(SORT_BY_ALIGNMENT(.text) SORT_BY_ALIGNMENT(.text.*)) . = ALIGN(16); }} > flash
-  .rodata : ALIGN(16) {{ *(SORT_BY_ALIGNMENT(.rodata) SORT_BY_ALIGNMENT(.rodata.*)) . = ALIGN(16); }} > flash
+  .text : ALIGN(16) {{ KEEP(*(.vectors)) *(SORT_BY_ALIGNMENT(.text*)) . = ALIGN(16); }} > flash
+  .rodata : ALIGN(16) {{ *(SORT_BY_ALIGNMENT(.rodata*)) . = ALIGN(16); }} > flash
   .stack (NOLOAD) : ALIGN(16) {{ _puce_stack_bottom = .; . = . + {stack}; _puce_stack_top = .; }} > {first}
-  .data : ALIGN(16) {{ _puce_data_start = .; *(SORT_BY_ALIGNMENT(.data) SORT_BY_ALIGNMENT(.data.*))
+  .data : ALIGN(16) {{ _puce_data_start = .; *(SORT_BY_ALIGNMENT(.data*))
     . = ALIGN(16); _puce_data_end = .; }} > {first} AT > flash
   _puce_data_load = LOADADDR(.data);
-  .bss (NOLOAD) : ALIGN(16) {{ _puce_bss_start = .; *(SORT_BY_ALIGNMENT(.bss) SORT_BY_ALIGNMENT(.bss.*) COMMON)
+  .bss (NOLOAD) : ALIGN(16) {{ _puce_bss_start = .; *(SORT_BY_ALIGNMENT(.bss*) COMMON)
     . = ALIGN(16); _puce_bss_end = .; }} > {first}
 {banks}
   /DISCARD/ : {{ *(.ARM.exidx*) *(.ARM.extab*) *(.eh_frame*) *(.debug*) *(.comment) }}

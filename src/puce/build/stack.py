@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from puce.build.elf import Elf, Section, Symbol
 from puce.errors import BuildFailed
@@ -38,27 +38,38 @@ class Frame:
 
 
 def frame(elf: Elf, section: Section, function: Symbol) -> Frame:
-    """Read one function's own stack use and calls from an object file."""
+    """Read one function's own stack use and calls from an object file.
+
+    Where hand-written code jumps between the functions of a section, or calls a label, the whole section is taken for one
+    function that may call itself once at every such place.
+    """
     end = function.address + (function.size or section.size - function.address)
-    patches = {r.offset: r for r in elf.relocations(section)}
-    calls = tuple(
-        r.symbol
-        for r in patches.values()
-        if function.address <= r.offset < end and r.type in (R_ARM_THM_CALL, R_ARM_THM_JUMP24)
-    )
-    used, local_calls, pointer = 0, [], False
+    starts = {other.address for other in elf.functions if other.section == section.index}
+    alone, jumps = _scan(elf, section, function.name, function.address, end)
+    if not jumps and starts.issuperset(alone.local_calls):
+        return alone
+    whole, _ = _scan(elf, section, function.name, 0, section.size)
+    return replace(whole, bytes=whole.bytes * (1 + len(whole.local_calls)), local_calls=())
+
+
+def _scan(elf: Elf, section: Section, name: str, start: int, end: int) -> tuple[Frame, int]:
+    """Read the code from start to end; say also how many jumps leave it without a relocation."""
+    patches = {r.offset: r for r in elf.relocations(section) if r.type in (R_ARM_THM_CALL, R_ARM_THM_JUMP24)}
+    calls = tuple(patch.symbol for offset, patch in patches.items() if start <= offset < end)
+    used, jumps, local_calls, pointer = 0, 0, [], False
     constants: dict[str, int] = {}
     content = elf.bytes_of(section)
-    for address, size, mnemonic, operands in _instructions(elf, section, function.address, end):
-        used += _pushed(mnemonic, operands, constants, function.name)
+    for address, _, mnemonic, operands in _instructions(elf, section, start, end):
+        used += _pushed(mnemonic, operands, constants, name)
         _learn(constants, content, address, mnemonic, operands)
-        if mnemonic in ("blx", "bx") and not operands.startswith(("#", "lr")):
-            pointer = True
+        pointer |= mnemonic in ("blx", "bx") and not operands.startswith(("#", "lr"))
         if BRANCH.match(mnemonic) and operands.startswith("#") and address not in patches:
             target = int(operands[1:], 0)
-            if not function.address <= target < end or (mnemonic == "bl" and size == 4):
+            if mnemonic == "bl":
                 local_calls.append(target)
-    return Frame(function.name, used, calls, tuple(local_calls), pointer)
+            else:
+                jumps += not start <= target < end
+    return Frame(name, used, calls, tuple(local_calls), pointer), jumps
 
 
 def _instructions(elf: Elf, section: Section, start: int, end: int) -> Iterator[tuple[int, int, str, str]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import Json, ModelFile, OptionalBoard
+from .options import FedByRows, Json, ModelFile, OptionalBoard
 from .output import answer
 
 EXAMPLE = "puce compile model.int8.tflite --board stm32l4r9i-disco -o firmware"
@@ -17,24 +17,20 @@ EXAMPLE = "puce compile model.int8.tflite --board stm32l4r9i-disco -o firmware"
 def command(
     model: ModelFile,
     board: OptionalBoard = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Else build-NAME.")] = None,
-    objective: Annotated[
-        Literal["speed", "balanced", "ram", "flash"],
-        typer.Option("--objective", "-O", help="What to spare where there is a choice."),
-    ] = "balanced",
-    fed_by_rows: Annotated[
-        bool, typer.Option("--fed-by-rows", help="Take the picture row by row, as a camera gives it: less RAM.")
-    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Else NAME-c, here.")
+    ] = None,
+    fed_by_rows: FedByRows = False,
     compiler: Annotated[Literal["zig", "gcc"], typer.Option("--compiler", help="gcc is arm-none-eabi-gcc.")] = "zig",
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", show_default=False, help="Of the C functions; else the file's name.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write C99 for a model; with --board, link its firmware and compare its sizes with what was promised."""
+    """Write C99 for a model; with --board, link its firmware and compare its sizes with what was promised.
+
+    Exit code 1: the board is too small.
+    """
     from .. import api
 
-    answer(
-        lambda: api.compile(model, board, out=out, objective=objective, fed_by_rows=fed_by_rows, compiler=compiler, name=name),
-        json,
-    )
+    answer(lambda: api.compile(model, board, out, name=name, fed_by_rows=fed_by_rows, compiler=compiler), json)

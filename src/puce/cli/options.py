@@ -34,3 +34,11 @@ DataFolder = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", metavar="N", min=1, show_default=False, help="At most so many; else 60.")
+]
+FedByRows = Annotated[bool, typer.Option("--fed-by-rows", help="Take the picture row by row, as a camera gives it: less RAM.")]
+TestCount = Annotated[
+    int | None,
+    typer.Option("--count", "-n", metavar="N", min=1, show_default=False, help="The first N test pictures; else all."),
+]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DataFolder, Json, ModelFile
+from .options import DataFolder, Json, ModelFile, TestCount
 from .output import answer
 
 EXAMPLE = "puce quantize model.keras --data digits"
@@ -20,12 +20,13 @@ def command(
         str, typer.Option("--data", "-d", metavar="DATASET", show_default=False, help="Calibrated on its training pictures.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", show_default=False, help="The .tflite; else beside the model.")
+        Path | None, typer.Option("--out", "-o", metavar="FILE", show_default=False, help="Else NAME.int8.tflite, here.")
     ] = None,
+    count: TestCount = None,
     data_dir: DataFolder = None,
     json: Json = False,
 ) -> None:
     """Quantise to int8, write a .tflite, and compare float with int8, layer by layer."""
     from .. import api
 
-    answer(lambda: api.quantize(model, data, out=out, data_dir=data_dir), json)
+    answer(lambda: api.quantize(model, data, out, data_dir=data_dir, count=count), json)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import BoardName, DatasetName, Json, Resume, RunsFolder, Seed
+from .options import BoardName, DataFolder, DatasetName, Epochs, Json, Resume, RunsFolder, Seed
 from .output import answer
 
 EXAMPLE = "puce run digits --board stm32l4r9i-disco"
@@ -18,15 +18,22 @@ def command(
     dataset: DatasetName,
     board: BoardName,
     model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="NAME", show_default=False, help="The network; else one that suits the set."),
+        str | None, typer.Option("--model", "-m", metavar="NAME", show_default=False, help="The network; else one for digits.")
     ] = None,
     out: RunsFolder = Path("runs"),
     resume: Resume = False,
-    seed: Seed = 0,
+    seed: Seed = 1,
+    epochs: Epochs = None,
+    data_dir: DataFolder = None,
     json: Json = False,
 ) -> None:
-    """Do everything: train, quantise, compile, validate on the emulated core, report."""
+    """Do everything: train, quantise, compile, validate on the emulated core, report.
+
+    Exit code 1: the firmware does not fit, or an output differs.
+    """
     from .. import api
 
-    answer(lambda: api.run(dataset, board, model=model, out=out, resume=resume, seed=seed), json)
+    answer(
+        lambda: api.run(dataset, board, model=model, out=out, resume=resume, seed=seed, epochs=epochs, data_dir=data_dir),
+        json,
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DatasetName, Json, OptionalBoard, Resume, RunsFolder, Seed
+from .options import DataFolder, DatasetName, Epochs, Json, OptionalBoard, Resume, RunsFolder, Seed
 from .output import answer
 
 EXAMPLE = "puce train digits --model digits-cnn --epochs 20"
@@ -19,18 +19,16 @@ def command(
     model: Annotated[str, typer.Option("--model", "-m", metavar="NAME", show_default=False, help="The network.")],
     out: RunsFolder = Path("runs"),
     resume: Resume = False,
-    seed: Seed = 0,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--epochs", metavar="N", min=1, show_default=False, help="At most so many; else the network's own."),
-    ] = None,
+    seed: Seed = 1,
+    epochs: Epochs = None,
     board: OptionalBoard = None,
+    data_dir: DataFolder = None,
     json: Json = False,
 ) -> None:
-    """Train a network; with --board, say before training whether it can fit."""
+    """Train a network. With --board, exit with code 1 before any training where it cannot fit."""
     from .. import api
 
     answer(
-        lambda: api.train(dataset, model, out=out, resume=resume, seed=seed, epochs=epochs, board=board),
+        lambda: api.train(dataset, model, out=out, resume=resume, seed=seed, epochs=epochs, board=board, data_dir=data_dir),
         json,
     )

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from .options import DataFolder, DatasetName, Json, ModelFile, OptionalBoard
+from .options import DataFolder, DatasetName, FedByRows, Json, ModelFile, OptionalBoard, TestCount
 from .output import answer
 
 EXAMPLE = "puce validate model.int8.tflite digits --on emulator --board stm32l4r9i-disco"
@@ -16,18 +16,23 @@ EXAMPLE = "puce validate model.int8.tflite digits --on emulator --board stm32l4r
 def command(
     model: ModelFile,
     dataset: DatasetName,
-    on: Annotated[
-        str, typer.Option("--on", metavar="DEVICE", help="emulator, host, or qemu where it is installed.")
-    ] = "emulator",
+    on: Annotated[Literal["emulator", "host", "qemu"], typer.Option("--on", help="Where the C runs.")] = "emulator",
     board: OptionalBoard = None,
-    count: Annotated[
-        int | None,
-        typer.Option("--count", "-n", metavar="N", min=1, show_default=False, help="The first N test pictures; else all."),
-    ] = None,
+    count: TestCount = None,
+    precision: Annotated[
+        Literal["int8", "float32"], typer.Option("--precision", help="int8 quantises a float model first.")
+    ] = "int8",
+    fed_by_rows: FedByRows = False,
     data_dir: DataFolder = None,
     json: Json = False,
 ) -> None:
     """Run the test pictures through the compiled C and compare every output, bit for bit. Exit code 1: they differ."""
     from .. import api
 
-    answer(lambda: api.validate(model, dataset, on=on, board=board, count=count, data_dir=data_dir), json)
+    answer(
+        lambda: api.validate(
+            model, dataset, on=on, board=board, count=count, precision=precision, fed_by_rows=fed_by_rows,
+            data_dir=data_dir,
+        ),
+        json,
+    )  # fmt: skip

@@ -73,6 +73,7 @@ class Emulator(Closing):
         self._uc.mem_write(first.start, bytes(first.bytes))
         self._incoming.clear()
         self._outgoing.clear()
+        self._deepest = 0
         self.paint_stack()
         self._write_register("SP", self._address("_puce_stack_top"))
         self._next = self.elf.entry
@@ -174,9 +175,16 @@ class Emulator(Closing):
         return protocol.parse_reply(self._exchange(protocol.run_request(picture, kind)), self.place)
 
     def exchange_bytes(self, sent: bytes) -> bytes:
-        """Put raw bytes on the wire; return all that the firmware answers before it waits again."""
+        """Put raw bytes on the wire; return all that the firmware answers before it waits again.
+
+        Raises DeviceFailed if it faults, and starts it anew.
+        """
         self._incoming += sent
-        self._resume()
+        try:
+            self._resume()
+        except DeviceFailed:
+            self.reset()
+            raise
         answer = bytes(self._outgoing)
         self._outgoing.clear()
         return answer
@@ -202,15 +210,24 @@ class Emulator(Closing):
     # Functions and memory, without the protocol
 
     def call(self, function: str, *arguments: int) -> int:
-        """Call a global or static function with up to four integers or addresses; return r0.
+        """Call a function, global or static, with integers or addresses; return r0. The waiting firmware is undisturbed.
 
-        More arguments go on the stack, as the calling convention has it.
+        Arguments after the fourth go on the stack, as the calling convention has it.
         """
-        stack = self._address("_puce_stack_top")
-        extra: Sequence[int] = arguments[4:]
-        top = stack - (4 * len(extra) + 7 & ~7)
-        if extra:
-            self._uc.mem_write(top, struct.pack(f"<{len(extra)}I", *(a & 0xFFFFFFFF for a in extra)))
+        context, bottom = self._uc.context_save(), self._address("_puce_stack_bottom")
+        stack = self.read(bottom, self._address("_puce_stack_top") - bottom)
+        try:
+            return self._call(function, arguments)
+        finally:
+            self._uc.context_restore(context)
+            self._deepest = self.stack_used()
+            self._uc.mem_write(bottom, stack)
+
+    def _call(self, function: str, arguments: Sequence[int]) -> int:
+        self.paint_stack()
+        extra = arguments[4:]
+        top = self._address("_puce_stack_top") - (4 * len(extra) + 7 & ~7)
+        self._uc.mem_write(top, b"".join(struct.pack("<I", argument & 0xFFFFFFFF) for argument in extra))
         for i, argument in enumerate(arguments[:4]):
             self._write_register(f"R{i}", argument & 0xFFFFFFFF)
         self._write_register("SP", top)
@@ -254,15 +271,15 @@ class Emulator(Closing):
     # Stack and cycles
 
     def paint_stack(self) -> None:
-        """Fill the stack with a pattern, for `stack_used`; only while the firmware is not running."""
+        """Fill the stack with a pattern, for `stack_used`; only while nothing runs."""
         bottom, top = self._address("_puce_stack_bottom"), self._address("_puce_stack_top")
         self._uc.mem_write(bottom, bytes([PAINT]) * (top - bottom))
 
     def stack_used(self) -> int:
-        """Bytes of the stack touched since reset: the high-water mark."""
+        """Bytes of the stack touched since reset, calls included: the high-water mark."""
         bottom, top = self._address("_puce_stack_bottom"), self._address("_puce_stack_top")
         content = self.read(bottom, top - bottom)
-        return len(content.lstrip(bytes([PAINT])))
+        return max(self._deepest, len(content.lstrip(bytes([PAINT]))))
 
     def profile(self, picture: bytes, kind: PictureKind, function: str | None = None) -> CycleReport:
         """Run one inference with cold caches and price it: `<name>_run`, or another function by its symbol.

@@ -220,9 +220,24 @@ class Hdf5:
             if entry["class_name"] in MODELS:
                 yield from self.nested(entry, group, names, here)
                 continue
-            parents = {w: w.rpartition("/")[0] for w in names}
-            for tail in ("/".join(here), here[-1]):
-                own = [w for w in names if parents[w] == tail or parents[w].endswith(f"/{tail}")]
-                if own:
-                    yield here, tuple(self.numbers(group, w) for w in own)
-                    break
+            own = own_weights(names, here)
+            if own:
+                yield here, tuple(self.numbers(group, w) for w in own)
+
+
+def own_weights(names: Sequence[str], path: Path_) -> list[str]:
+    """The weights of the layer at `path` among those of its outermost model.
+
+    Keras 3 names them inner/layer/kernel, as deep as the inner model was when built; Keras 2 layer/kernel:0. So the
+    longest end of the path that is a weight's whole address wins, then the longest that ends one.
+    """
+    parents = {w: w.rpartition("/")[0] for w in names}
+    tails = ["/".join(path[i:]) for i in range(len(path))]
+    for tail in tails:
+        if tail in parents.values():
+            return [w for w in names if parents[w] == tail]
+    for tail in tails:
+        found = [w for w in names if parents[w].endswith(f"/{tail}")]
+        if found:
+            return found
+    return []

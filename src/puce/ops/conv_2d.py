@@ -13,7 +13,7 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, Activation, activate, float_range
 from ..fixedpoint import channel_multipliers, clamp_range, requantize
 from ..ir import Array, Call, Tensor
-from ..packing import requantization
+from ..packing import in_pairs, pair_requantization, pairs_fit, requantization, rounds_in_four
 from ..spatial import NO_PADDING, Padding, Pair, output_size, pad, padding_name, same_padding, span, windows
 from . import Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
 
@@ -102,17 +102,66 @@ def float_arguments(call: Call) -> str:
     return f"{geometry(call)}, /*clamp*/ {float_range(call.attrs.activation)}"
 
 
-def accepts(kind: str, one_row: bool) -> Callable[[Call], bool]:
+def one_row(call: Call) -> bool:
     """Kernels of one row get a pointer to it, others an array of pointers: two C functions."""
-    return lambda call: call.x.dtype == kind and (call.inputs[1].shape[1] == 1) == one_row
+    return call.inputs[1].shape[1] == 1
 
 
+def accepts(kind: str, rows: bool) -> Callable[[Call], bool]:
+    return lambda call: call.x.dtype == kind and one_row(call) != rows
+
+
+def runs(call: Call) -> Array:
+    """Weights [oc, taps] in the order of a DSP window: runs of taps side by side in a row, each rounded up to 4."""
+    w = call.constant(1)
+    oc, kh, kw, c = w.shape
+    by_run = w.reshape(oc, kh, kw * c) if call.attrs.dilation[1] == 1 else w.reshape(oc, kh * kw, c)
+    return np.pad(by_run, ((0, 0), (0, 0), (0, -by_run.shape[2] % 4))).reshape(oc, -1)
+
+
+def dsp_accepts(rows: bool) -> Callable[[Call], bool]:
+    plain = accepts("int8", rows)
+    return lambda call: plain(call) and pairs_fit(call, runs(call)) and rounds_in_four(call, runs(call))
+
+
+def dsp_constants(call: Call) -> tuple[Constant, ...]:
+    w = runs(call)
+    return (
+        Constant("weights", in_pairs(w), "[oc / 2][taps / 4][taps 0 2, 1 3][low, high channel]"),
+        Constant("requant", pair_requantization(call, w), "a pair: start of both sums, then a channel: multiplier, rounding, shift"),
+    )
+
+
+def pixels_at_once(call: Call) -> int:
+    """How many output pixels share a load of weights: 4 where the row has them."""
+    return min(4, 1 << (call.y.shape[1].bit_length() - 1))
+
+
+def dsp_scratch(call: Call) -> int:
+    """Bytes of the windows: int16."""
+    return 2 * pixels_at_once(call) * runs(call).shape[1]
+
+
+def dsp_arguments(call: Call) -> str:
+    low, high = clamp_range(call.y, call.attrs.activation)
+    return f"{geometry(call)}, /*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}, /*pixels*/ {pixels_at_once(call)}"
+
+
+DSP = frozenset({"dsp"})
 KERNELS = (
-    Kernel("puce_conv_2d_s8", "conv_2d.h", accepts("int8", False), int8_arguments, int8_constants),
-    Kernel("puce_conv_1d_s8", "conv_2d.h", accepts("int8", True), int8_arguments, int8_constants),
-    Kernel("puce_conv_2d_f32", "conv_2d.h", accepts("float32", False), float_arguments, float_constants),
-    Kernel("puce_conv_1d_f32", "conv_2d.h", accepts("float32", True), float_arguments, float_constants),
-)
+    Kernel(
+        "puce_conv_2d_s8_dsp", "conv_2d_dsp.h", dsp_accepts(True), dsp_arguments, dsp_constants, scratch=dsp_scratch,
+        needs=DSP,
+    ),
+    Kernel(
+        "puce_conv_1d_s8_dsp", "conv_2d_dsp.h", dsp_accepts(False), dsp_arguments, dsp_constants, scratch=dsp_scratch,
+        needs=DSP,
+    ),
+    Kernel("puce_conv_2d_s8", "conv_2d.h", accepts("int8", True), int8_arguments, int8_constants),
+    Kernel("puce_conv_1d_s8", "conv_2d.h", accepts("int8", False), int8_arguments, int8_constants),
+    Kernel("puce_conv_2d_f32", "conv_2d.h", accepts("float32", True), float_arguments, float_constants),
+    Kernel("puce_conv_1d_f32", "conv_2d.h", accepts("float32", False), float_arguments, float_constants),
+)  # fmt: skip
 
 
 # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────

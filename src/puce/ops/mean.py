@@ -3,7 +3,8 @@
 
 LiteRT's rule, found by experiment: the sum of all (q - zero point) is requantised once, by a multiplier into which
 1 / (h * w) is folded in integers: with n = h * w and k = floor(log2 n), multiplier = floor(multiplier * 2^k / n) and
-shift = shift - k. The floor makes it differ from a multiplier computed in floating point.
+shift = shift - k. It is not brought back to 31 bits, so the first of the two roundings stands elsewhere than with a
+multiplier computed in floating point: that one gave other bytes in 131 of 300 random cases.
 """
 
 from __future__ import annotations

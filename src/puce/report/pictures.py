@@ -67,7 +67,7 @@ def predicted(run: Run, class_names: tuple[str, ...]) -> tuple[Picture, ...]:
 
 def _prediction(picture: Array, label: int, best: int, score: float, class_names: tuple[str, ...]) -> Picture:
     truth = "" if best == label else f" ({class_names[label]})"
-    return Picture(data_address(picture), f"{class_names[best]}{truth} {100 * score:.0f}\u202f%", best == label)
+    return Picture(data_address(picture), f"{class_names[best]}{truth} · {100 * score:.0f}\u202f%", best == label)
 
 
 def data_address(picture: Array) -> str:

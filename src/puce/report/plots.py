@@ -19,11 +19,12 @@ INK = "#010203"  # stands for currentColor, which matplotlib does not know
 BLUE, ORANGE, GREEN, RED = "#3a86c8", "#e08a2c", "#2e9e6b", "#d64550"
 """Mid tones: all have a contrast above 3 on white and on the dark page."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "puce",
     "font.family": "sans-serif",
     "font.size": 10,
+    "text.parse_math": False,  # a layer may be called what it likes
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": INK,
@@ -126,7 +127,14 @@ def noise(names: Sequence[str], output: Sequence[float | None], weights: Sequenc
         axis.barh(range(len(names)), [v or 0 for v in output], height=0.62, color=BLUE, label=words("output"))
         marked = [(v, i) for i, v in enumerate(weights) if v is not None]
         if marked:
-            axis.plot(*zip(*marked, strict=True), "|", color=ORANGE, markersize=11, markeredgewidth=2.2, label=words("weights"))
+            axis.plot(
+                *zip(*marked, strict=True),
+                "|",
+                color=ORANGE,
+                markersize=11,
+                markeredgewidth=2.2,
+                label=words("weights"),
+            )
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.grid(axis="y", visible=False)
@@ -144,7 +152,7 @@ def ram_over_time(names: Sequence[str], bytes_alive: Sequence[int], words: Words
         axis.stairs(kib, [i - 0.5 for i in range(n + 1)], fill=True, color=BLUE, alpha=0.3)
         axis.stairs(kib, [i - 0.5 for i in range(n + 1)], color=BLUE, linewidth=1.6)
         peak = max(range(n), key=lambda i: kib[i])
-        axis.stairs([kib[peak]], [peak - 0.5, peak + 0.5], fill=True, color=ORANGE, alpha=0.75)
+        axis.stairs([kib[peak]], [peak - 0.5, peak + 0.5], fill=True, color=ORANGE, alpha=0.55)
         if n <= 24:
             axis.set_xticks(range(n), names, rotation=35, ha="right", rotation_mode="anchor")
         else:

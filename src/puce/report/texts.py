@@ -18,8 +18,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "on_board": ("on {board}", "sur {board}"),
     "bit_exact": ("every output is bit-exact", "chaque sortie est exacte au bit près"),
     "not_exact": ("outputs differ", "des sorties diffèrent"),
-    "accuracy_of": ("{value} accuracy {kind}", "exactitude {kind} de {value}"),
-    "in_time": ("about {value} an inference (modelled)", "environ {value} par inférence (modèle)"),
+    "accuracy_of": ("{value} right in {kind}", "{value} de réponses justes en {kind}"),
+    "in_time": ("{value} an inference as modelled", "{value} par inférence selon le modèle"),
     # key figures
     "key_accuracy": ("accuracy, int8", "exactitude, int8"),
     "key_accuracy_float": ("accuracy, float", "exactitude, flottant"),
@@ -31,7 +31,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "to": ("{low} to {high}", "{low} à {high}"),
     # proof
     "proof": ("{identical} of {count} outputs identical", "{identical} sorties sur {count} identiques"),
-    "proof_differ": ("{identical} of {count} outputs identical for {name}", "{identical} sorties sur {count} identiques pour {name}"),
+    "proof_differ": (
+        "{identical} of {count} outputs identical for {name}",
+        "{identical} sorties sur {count} identiques pour {name}",
+    ),
     "proof_counts": (
         "Every output that was compared is identical",
         "Toutes les sorties comparées sont identiques",
@@ -72,10 +75,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{model}: {parameters} parameters, {epochs} epochs in {time}; the weights of epoch {best} were kept.",
         "{model} : {parameters} paramètres, {epochs} époques en {time} ; les poids de l'époque {best} ont été gardés.",
     ),
-    "loss": ("loss", "perte"),
+    "loss": ("Loss", "Perte"),
     "epoch": ("epoch", "époque"),
     "train_note": (
-        "Training figures are of augmented pictures and with label smoothing, so they may lie below those of validation.",
+        "Training figures are of augmented pictures and with label smoothing, so they may look worse than those of validation.",
         "Les valeurs d'entraînement sont celles d'images augmentées et d'étiquettes lissées ; elles peuvent être moins "
         "bonnes que celles de validation.",
     ),
@@ -103,7 +106,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "f1": ("F1", "F1"),
     "support": ("pictures", "images"),
     "true": ("true class ↓ predicted class →", "classe vraie ↓ classe prédite →"),
-    "confusion_note": ("{kind}, test pictures; rows are true classes.", "{kind}, images de test ; une ligne par classe vraie."),
+    "confusion_note": (
+        "{kind}, test pictures; rows are true classes.",
+        "{kind}, images de test ; une ligne par classe vraie.",
+    ),
     "prediction_note": (
         "The first {n} test pictures, not chosen; green is right, red is wrong (true class in brackets).",
         "Les {n} premières images de test, non choisies ; vert : juste, rouge : faux (classe vraie entre parenthèses).",
@@ -167,7 +173,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "fingerprint": ("SHA-256 of the data", "SHA-256 des données"),
     "weights_hash": ("SHA-256 of the weights", "SHA-256 des poids"),
     "created": ("started", "débuté"),
-    "missing_note": ("These steps have not been done. To add them:", "Ces étapes n'ont pas été faites. Pour les ajouter :"),
+    "missing_note": (
+        "These steps have not been done. To add them:",
+        "Ces étapes n'ont pas été faites. Pour les ajouter :",
+    ),
     "step_data": ("data", "données"),
     "step_train": ("training", "entraînement"),
     "step_quantize": ("quantisation", "quantification"),
