@@ -11,7 +11,19 @@ import numpy as np
 from puce import sampling
 from puce.activation import Activation
 from puce.ir import Array, DType, Graph, Node, Quantization, Tensor
-from puce.ops import REGISTRY, add, average_pool_2d, conv_2d, dense, depthwise_conv_2d, make, max_pool_2d, mean, pad, reshape, softmax
+from puce.ops import (
+    REGISTRY,
+    add,
+    average_pool_2d,
+    conv_2d,
+    dense,
+    make,
+    max_pool_2d,
+    mean,
+    pad,
+    reshape,
+    softmax,
+)
 from puce.spatial import NO_PADDING, same_padding
 
 
@@ -32,7 +44,9 @@ class Builder:
         name = f"{op}_{len(self.nodes)}"
         REGISTRY[op].check(attrs, inputs, name)
         (y,) = REGISTRY[op].infer(attrs, inputs)
-        renamed = tuple(t if t.data is None else Tensor.constant(f"{name}.{i}", t.data, t.quantization) for i, t in enumerate(inputs))
+        renamed = tuple(
+            t if t.data is None else Tensor.constant(f"{name}.{i}", t.data, t.quantization) for i, t in enumerate(inputs)
+        )
         self.tensors |= {t.name: t for t in renamed}
         self.tensors[f"{name}.out"] = Tensor(f"{name}.out", y.shape, y.dtype, quantization if self.kind == "int8" else None)
         self.nodes.append(make(op, name, tuple(t.name for t in renamed), (f"{name}.out",), attrs))
@@ -49,7 +63,7 @@ class Builder:
         t = self.tensors[x]
         c = t.shape[2]
         w = sampling.weights(self.rng, (k, k, c), self.kind, 2)
-        attrs = depthwise_conv_2d.Attrs((stride, stride), same_padding(t.shape[:2], (k, k), (stride, stride)), (1, 1), fused)
+        attrs = conv_2d.Attrs((stride, stride), same_padding(t.shape[:2], (k, k), (stride, stride)), (1, 1), fused)
         return self.append("depthwise_conv_2d", (t, w, sampling.bias(self.rng, c, t, w)), attrs, self._after(t, w, k * k))
 
     def dense(self, x: str, n: int, fused: Activation = "none") -> str:

@@ -19,12 +19,11 @@ SOURCE = ROOT / "src" / "puce"
 FREE = {"errors", "units", "__version__"}
 """What every part may import, and what imports nothing of ours."""
 
-COMPILING = "ir ops passes schedule emit boards build cost"
-
 TABLE = {
     part: set(allowed.split())
     for part, allowed in {
         "text": "",
+        "progress": "",
         "ir": "text",
         "activation": "ir",
         "affine": "ir",
@@ -35,7 +34,7 @@ TABLE = {
         "ops": "ir activation affine spatial fixedpoint packing sampling",
         "frontends": "ir ops",
         "passes": "ir ops spatial",
-        "quantize": "ir ops fixedpoint passes",
+        "quantize": "ir ops fixedpoint",
         "schedule": "ir ops",
         "emit": "ir ops schedule",
         "export": "ir ops",
@@ -43,16 +42,27 @@ TABLE = {
         "build": "boards",
         "device": "boards build",
         "cost": "ir schedule boards",
-        "compiler": COMPILING,
+        "compiler": "ir passes schedule emit boards build cost",
         "evaluate": "",
         "run": "evaluate",
         "data": "",
         "zoo": "",
         "train": "evaluate run data zoo",
-        "analysis": "ir text boards device cost compiler",
-        "coverage": "ir ops boards",
+        "report": "evaluate run",
+        "analysis": "text ir boards device cost compiler",
+        "divergence": "ir schedule build device compiler",
+        "quantized": "text progress ir fixedpoint passes quantize export evaluate data",
+        "prediction": "ir passes quantized",
+        "validation": "text progress ir export build device compiler evaluate divergence quantized",
+        "pipeline": "ir frontends boards cost compiler evaluate run data train report analysis quantized validation",
+        "coverage": "text ir ops boards",
         "doctor": "boards build",
-        "inventory": "data",
+        "inventory": "text data",
+        "api": (
+            "text frontends passes quantize boards compiler evaluate run data zoo train report analysis quantized"
+            " prediction validation pipeline coverage doctor"
+        ),
+        "puce": "api",
         "cli": "api inventory",
     }.items()
 }

@@ -193,7 +193,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixt
 
 def bad_inputs() -> list[tuple[str, str]]:
     """A command with {tmp} for a folder of broken files, and a sentence that its message must hold."""
-    model = "src/puce/boards/stm32l4r9i-disco.toml"  # a file that exists and is no model
+    model = ROOT / "pyproject.toml"  # a file that exists and is no model
     return [
         ("run digits --board stm32l4r9", "no board has this name. Did you mean stm32l4r9i-disco?"),
         ("train digits --model lenet99", "no architecture has this name."),
@@ -213,20 +213,20 @@ def bad_inputs() -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize(("command", "sentence"), bad_inputs(), ids=lambda value: value[:40])
+@pytest.mark.parametrize(("command", "sentence"), bad_inputs(), ids=lambda value: value.split("/")[0][:40])
 def test_bad_input_is_2_with_a_remedy(
     command: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cut.keras").write_bytes(b"PK\x03\x04" + bytes(60))
     (tmp_path / "cut.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(30))
-    monkeypatch.chdir(ROOT)
-    before = set(ROOT.iterdir())
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
     code, out, err = run(capsys, *command.format(tmp=tmp_path).split())
     assert (code, out) == (2, ""), err
     assert sentence in err
     assert "Traceback" not in err and "defect of puce" not in err
     assert len(err.strip().splitlines()) >= 2, "a fact and a remedy"
-    assert set(ROOT.iterdir()) == before, "nothing is left behind"
+    assert set(tmp_path.iterdir()) == before, "nothing is left behind"
 
 
 @pytest.mark.parametrize("command", ["ops", "ops conv_2d", "data list", "boards", "doctor"])

@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from puce import __version__
-from puce.coverage import coverage
-from puce.doctor import EXTRAS, LIBRARIES
+from puce import __version__, api
+from puce.analysis import Analysis
+from puce.coverage import Operator, coverage
+from puce.doctor import EXTRAS, LIBRARIES, Check
+from puce.inventory import Contents, Entry
 from puce.ops import REGISTRY
+from puce.quantized import Quantized
+from puce.validation import Verdict
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -67,3 +74,38 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert target[1:] in anchors, f"{page.name}: {target}"
         elif "://" not in target:
             assert (page.parent / target.split("#")[0]).exists(), f"{page.name}: {target}"
+
+
+KEYS = {
+    "run": api.RunResult,
+    "quantize": Quantized,
+    "compile": api.CompileResult,
+    "analyze": Analysis,
+    "validate": Verdict,
+    "predict": api.Prediction,
+    "boards": api.BoardList,
+    "report": api.ReportResult,
+    "ops": Operator,
+    "data list": Entry,
+    "data show": Contents,
+    "doctor": Check,
+}
+
+
+@pytest.mark.parametrize("verb", KEYS)
+def test_every_json_key_is_on_the_page(verb: str) -> None:
+    """The keys are read off the source of `as_json`: string keys of its dictionaries."""
+    page = (ROOT / "docs/reference/json.md").read_text(encoding="utf-8")
+    section = page.split(f"\n## {verb}\n")[1].split("\n## ")[0]
+    tree = ast.parse(textwrap.dedent(inspect.getsource(KEYS[verb])))
+    methods = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in {"as_json", "_row"}]
+    keys = {
+        key.value
+        for method in methods
+        for node in ast.walk(method)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    }
+    assert keys, "nothing was found: the test looks in the wrong place"
+    assert keys <= set(re.findall(r"`(\w+)`", section)), f"## {verb} in docs/reference/json.md"

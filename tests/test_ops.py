@@ -95,9 +95,7 @@ def litert(model: bytes, *inputs: Array) -> Array:
     """LiteRT's reference kernels, one picture at a time."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    interpreter = Interpreter(
-        model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
-    )
+    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1)
     interpreter.allocate_tensors()
     places = [d["index"] for d in interpreter.get_input_details()]
     result, answers = interpreter.get_output_details()[0]["index"], []

@@ -129,9 +129,7 @@ def test_a_run_of_a_newer_puce_says_so(tmp_path: Path) -> None:
 def test_a_folder_without_run_json_says_what_to_name(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         Run.open(tmp_path)
-    assert str(caught.value) == (
-        f"{tmp_path / 'run.json'}: there is no such file.\nName a folder that `puce run` made."
-    )
+    assert str(caught.value) == (f"{tmp_path / 'run.json'}: there is no such file.\nName a folder that `puce run` made.")
 
 
 def test_records_refuse_misspelt_keys_and_nan() -> None:

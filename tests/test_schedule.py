@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,9 @@ def streamed() -> Schedule:
 
 def test_streaming_is_smaller_than_the_best_layer_by_layer(streamed: Schedule) -> None:
     graph = residual()
-    by_layer = max(sum(graph.tensors[t].nbytes for t in (*(d.name for d in graph.call(n).data), *n.outputs)) for n in graph.nodes)
+    by_layer = max(
+        sum(graph.tensors[t].nbytes for t in (*(d.name for d in graph.call(n).data), *n.outputs)) for n in graph.nodes
+    )
     assert streamed.activation_bytes < by_layer
 
 
@@ -77,7 +80,7 @@ def tiny_bank(s: Schedule) -> Schedule:
     return replace(s, banks=(Bank("ram", s.activation_bytes - 1),))
 
 
-DEFECTS = {
+DEFECTS: dict[str, tuple[Callable[[Schedule], Schedule], str]] = {
     "a ring one row too small": (lambda s: smaller_ring(s, "conv_2d_0.out"), "is read, but it is not there"),
     "two steps swapped": (swapped_steps, "it is not there|was due"),
     "a row computed twice": (repeated_step, "was due"),
@@ -99,9 +102,7 @@ def test_scratch_over_an_input_is_refuted(streamed: Schedule) -> None:
     node = graph.nodes[1]
     greedy: Kernel = replace(streamed.kernels[node.name], scratch=lambda call: 8)
     buffer = streamed.places[node.inputs[0]].buffer
-    spoilt = replace(
-        streamed, kernels={**streamed.kernels, node.name: greedy}, scratch={**streamed.scratch, node.name: buffer}
-    )
+    spoilt = replace(streamed, kernels={**streamed.kernels, node.name: greedy}, scratch={**streamed.scratch, node.name: buffer})
     with pytest.raises(Refuted, match="is read, but it is not there"):
         prove(graph, spoilt)
 

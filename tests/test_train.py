@@ -71,9 +71,7 @@ def test_wrong_names_and_options_are_told() -> None:
         zoo.build("digit-cnn", (8, 8, 1), 10)
     with pytest.raises(BadInput) as caught:
         zoo.build("digits-cnn", (8, 8, 1), 10, depth=3)
-    assert str(caught.value) == (
-        "digits-cnn: this architecture has no option depth.\nIts options: width=16, dropout=0.1."
-    )
+    assert str(caught.value) == ("digits-cnn: this architecture has no option depth.\nIts options: width=16, dropout=0.1.")
     with pytest.raises(BadInput, match="epochs: is 0, below 1"):
         TrainConfig(epochs=0)
 
@@ -117,6 +115,8 @@ def test_one_epoch_writes_the_whole_step(tmp_path: Path) -> None:
     before = run.path("model.keras").stat().st_mtime_ns
     assert train_step(run, data, "digits-cnn", FEW) == record
     assert run.path("model.keras").stat().st_mtime_ns == before, "a step that is done is not done again"
+    with pytest.raises(BadInput, match="was made with other pictures of digits than these"):
+        train_step(run, few_digits(199), "digits-cnn", FEW)
 
 
 def test_training_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:

@@ -73,25 +73,26 @@ def pairs_fit(call: Call, weights: Array) -> bool:
 
 
 def in_pairs(weights: Array) -> Array:
-    """int8 [pairs, groups, 2, 2, 2] from [channels, taps], taps a multiple of 4: the picture is in kernels.md.
+    """int32 [pairs, taps / 2] from [channels, taps], taps a multiple of 4: the picture is in docs/design/kernels.md.
 
     A halfword is 256 * high + low, so its high byte holds `high` less one where `low` is negative. A word holds taps
     0 and 2 of a group of four, the next 1 and 3: the order in which SXTB16 and SXTB16 ROR 8 leave the inputs.
     """
-    low, high = (weights[pair_order(len(weights))[:, i]].astype(np.int16) for i in (0, 1))
-    both = np.stack([low, high - (low < 0)], axis=-1)  # [pairs, taps, low or high]
-    groups = both.reshape(len(both), -1, 2, 2, 2)  # [pairs, groups, tap // 2, tap % 2, low or high]
-    return np.ascontiguousarray(groups.transpose(0, 1, 3, 2, 4)).astype(np.int8)
+    low, high = (weights[pair_order(len(weights))[:, i]].astype(np.int64) for i in (0, 1))
+    halves = (256 * high + low) & 0xFFFF
+    groups = halves.reshape(len(halves), -1, 2, 2)  # [pairs, groups, tap // 2, tap % 2]
+    words: Array = groups[:, :, 0] | groups[:, :, 1] << 16
+    return words.reshape(len(halves), -1).astype(np.uint32).view(np.int32)
 
 
-def pair_requantization(call: Call, weights: Array) -> Array:
-    """int32 [pairs, 8]: where the sums of low and of 256 high + low start, then `rounding` of low and of high."""
+def pair_table(call: Call, weights: Array) -> Array:
+    """int32 [pairs, 2 + taps / 2 + 6]: where the sums of low and of 256 high + low start; weights; rounding of both."""
     pairs = pair_order(len(weights))
     start = call.constant(2).astype(np.int64) - call.x.q.z * weights.astype(np.int64).sum(axis=1)
     low, high = start[pairs[:, 0]], start[pairs[:, 1]]
     three = rounding(call)
-    table = np.concatenate([np.stack([low, 256 * high + low], axis=1), three[pairs[:, 0]], three[pairs[:, 1]]], axis=1)
-    return wrap_int32(table).astype(np.int32)
+    columns = (np.stack([low, 256 * high + low], axis=1), in_pairs(weights), three[pairs[:, 0]], three[pairs[:, 1]])
+    return wrap_int32(np.concatenate(columns, axis=1)).astype(np.int32)
 
 
 def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) -> tuple[int, int, int] | None:

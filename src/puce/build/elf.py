@@ -12,7 +12,7 @@ from pathlib import Path
 
 from puce.errors import BadInput
 
-SHT_SYMTAB, SHT_NOBITS, SHT_REL, SHT_INIT_ARRAY = 2, 8, 9, 14
+SHT_SYMTAB, SHT_NOBITS, SHT_REL, SHT_ARM_EXIDX = 2, 8, 9, 0x70000001
 SHF_WRITE, SHF_ALLOC, SHF_EXECUTE = 1, 2, 4
 STT_OBJECT, STT_FUNC, STT_SECTION = 1, 2, 3
 STB_LOCAL, STB_WEAK = 0, 2
@@ -149,6 +149,11 @@ class Elf:
             if section.type == SHT_REL:
                 patches.setdefault(section.info, []).append(section.index)
         return patches
+
+    @cached_property
+    def unwind_tables(self) -> Mapping[int, int]:
+        """Section of code -> the section of its unwind table."""
+        return {section.link: section.index for section in self.sections if section.type == SHT_ARM_EXIDX}
 
     def bytes_of(self, section: Section) -> bytes:
         if section.type == SHT_NOBITS:

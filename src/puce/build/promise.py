@@ -119,6 +119,8 @@ class Program:
             elf = self.elves[node[0]]
             section = elf.sections[node[1]]
             self.reached[node] = section
+            if node[1] in elf.unwind_tables:  # our script drops the table, but lld keeps what it names
+                queue.append((node[0], elf.unwind_tables[node[1]]))
             for relocation in elf.relocations(section):
                 target = self.resolve(node[0], relocation.symbol)
                 if target is not None and target[1].section < SHN_COMMON - 2:
@@ -128,7 +130,7 @@ class Program:
         """Sum the reached sections of these objects by their kind."""
         sums = dict.fromkeys(("text", "rodata", "data", "bss"), 0)
         for (i, _), section in self.reached.items():
-            if i in elves and section.is_loaded and not section.name.startswith(BANK_PREFIX):
+            if i in elves and section.is_loaded and not section.name.startswith((BANK_PREFIX, ".ARM.ex")):
                 sums[_kind(section)] += aligned(section.size, section.align)
         return Part(**sums)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def run(arguments: Sequence[str], place: str, remedy: str, *, environment: Mappi
 def first_errors(output: str, lines: int = 6) -> str:
     """Cut a compiler's output to the lines that matter: from its first error on."""
     said = [line for line in output.splitlines() if line.strip()]
-    start = next((i for i, line in enumerate(said) if "error" in line.lower()), 0)
+    start = next((i for i, line in enumerate(said) if re.search(r"error|undefined", line, re.IGNORECASE)), 0)
     return "\n".join(said[start : start + lines]) or "(it printed nothing)"
 
 

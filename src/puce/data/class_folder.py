@@ -116,9 +116,7 @@ def _open(path: Path) -> Any:
             warnings.simplefilter("ignore")  # Pillow's own pixel warning: our limit is lower and final
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > PIXEL_LIMIT:
-                    raise ValueError(
-                        f"{image.width}x{image.height} pixels, more than {PIXEL_LIMIT // 1_000_000} million"
-                    )
+                    raise ValueError(f"{image.width}x{image.height} pixels, more than {PIXEL_LIMIT // 1_000_000} million")
                 image.load()
                 upright = ImageOps.exif_transpose(image)
                 return upright.convert("L" if upright.mode in ("1", "L", "LA", "I;16") else "RGB")
@@ -141,9 +139,7 @@ def _pixels(path: Path, shape: tuple[int, int], colour: bool) -> Array:
     return np.asarray(image, np.uint8).reshape(h, w, 3 if colour else 1)
 
 
-def _every_class_has_pictures(
-    folder: Path, classes: list[str], found: dict[str, list[Found]], skipped: list[Skipped]
-) -> None:
+def _every_class_has_pictures(folder: Path, classes: list[str], found: dict[str, list[Found]], skipped: list[Skipped]) -> None:
     """Three pictures a class are the least that three splits can share; each given side needs one."""
     least = 3 if "all" in found else 1
     for side, pictures in found.items():

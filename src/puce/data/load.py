@@ -13,9 +13,7 @@ from .named import cifar10, digits, mnist
 SETS = {"cifar10": cifar10, "digits": digits, "mnist": mnist}
 
 
-def load(
-    name_or_folder: str | Path, data_dir: str | Path | None = None, *, size: tuple[int, int] | None = None
-) -> Dataset:
+def load(name_or_folder: str | Path, data_dir: str | Path | None = None, *, size: tuple[int, int] | None = None) -> Dataset:
     """Load a set by its name, or a folder with one sub-folder a class.
 
     `data_dir` (else PUCE_DATA) holds local copies, looked at before anything is downloaded. `size` (height, width) is

@@ -33,9 +33,7 @@ CIFAR10 = Source(
 )
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_TEST_SHA256 = {
-    "da362006b99671213d1a5d856cab2bedf64d40bad4501630ee60f4ceb2d3ec7f": (
-        "CIFAR-10 (Krizhevsky 2009), the official pictures."
-    ),
+    "da362006b99671213d1a5d856cab2bedf64d40bad4501630ee60f4ceb2d3ec7f": ("CIFAR-10 (Krizhevsky 2009), the official pictures."),
     "d37f658b9d9e3bc6856342ce28feb9b646f4b82ddc848ba11d94f8e699afe800": (
         "JPEG CIFAR-10, quality 75 (about 30 dB): networks trained on the original pictures lose 10 to 12 points on it."
     ),
@@ -74,9 +72,7 @@ def digits(data_dir: Path | None = None) -> Dataset:
 
 def mnist(data_dir: Path | None = None) -> Dataset:
     """The 70 000 digits of LeCun, Cortes and Burges, 28x28x1: official test set, a tenth of training for validation."""
-    path = local("mnist.npz", data_dir) or download(
-        MNIST, (data_dir or cache()) / "mnist.npz", "mnist.npz, 11 MB", data_dir
-    )
+    path = local("mnist.npz", data_dir) or download(MNIST, (data_dir or cache()) / "mnist.npz", "mnist.npz, 11 MB", data_dir)
     arrays = _official(path, (60_000, 28, 28, 1), (10_000, 28, 28, 1))
     note = "MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0); official test set, validation is a tenth of training."
     return _with_validation("mnist", tuple(str(k) for k in range(10)), arrays, (note,))

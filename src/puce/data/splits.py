@@ -14,9 +14,7 @@ SPLIT_SEED = 20
 """Fixed, and not the seed of training: two trainings must be judged on the same pictures."""
 
 
-def stratified(
-    labels: Array, counts: Sequence[int], seed: int = SPLIT_SEED, groups: Array | None = None
-) -> list[Array]:
+def stratified(labels: Array, counts: Sequence[int], seed: int = SPLIT_SEED, groups: Array | None = None) -> list[Array]:
     """Return one shuffled index array for each of `counts`, and a last one for what remains.
 
     1. Each part takes from each class its share of what is left, rounded so that the totals are exactly `counts`.

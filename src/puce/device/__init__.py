@@ -6,5 +6,6 @@ from puce.device.emulator import Emulator
 from puce.device.host import Host
 from puce.device.interface import Device, PictureKind
 from puce.device.protocol import Hello, Reply
+from puce.device.qemu import Qemu
 
-__all__ = ["CycleReport", "Device", "Emulator", "FunctionCycles", "Hello", "Host", "PictureKind", "Reply"]
+__all__ = ["CycleReport", "Device", "Emulator", "FunctionCycles", "Hello", "Host", "PictureKind", "Qemu", "Reply"]

@@ -23,7 +23,7 @@ SYSTEM_START, SYSTEM_BYTES = 0xE0000000, 0x100000  # private peripheral bus: DWT
 DWT, DWT_CYCCNT = 0xE0001000, 0x004
 SCS, SYSTICK_VALUE = 0xE000E000, 0x018
 STOP = 0x9FFFF000  # return address of `call`, where emulation ends: mapped nowhere, in a range that may hold code
-SYS_OPEN, SYS_WRITE, SYS_READ, SYS_EXIT = 1, 5, 6, 0x18
+SYS_OPEN, SYS_WRITE, SYS_READ = 1, 5, 6
 BREAKPOINT = 7  # Unicorn's number for BKPT on a Cortex-M
 PAINT = 0xC5
 REPORT = "Report this with the model file and the board."
@@ -132,9 +132,6 @@ class Emulator(Closing):
         self._write_register("PC", (pc + 2) | 1)
 
     def _serve(self, operation: int, block: int) -> int:
-        if operation == SYS_EXIT:
-            self._uc.emu_stop()
-            return 0
         _, address, count = struct.unpack("<3I", self._uc.mem_read(block, 12))
         if operation == SYS_READ:
             taken = bytes(self._incoming[:count])

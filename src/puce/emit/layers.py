@@ -12,12 +12,7 @@ from ..ops import Constant, Window
 from ..schedule import Schedule
 from ..units import count
 from .names import unique
-from .tables import table
-
-
-def plain(text: str) -> str:
-    """Thin spaces are for terminals; C files stay in ASCII."""
-    return text.replace("\u202f", " ").encode("ascii", "replace").decode()
+from .tables import plain, table
 
 
 @dataclass(frozen=True)
@@ -99,10 +94,9 @@ class Layers:
     def function(self, node: Node) -> str:
         call, kernel = self.graph.call(node), self.schedule.kernels[node.name]
         windows = self.schedule.windows[node.name]
-        ins = {t.name: (t, w) for t, w in zip(call.data, windows, strict=True)}
         body, pointers = [], []
-        for i, (t, window) in enumerate(ins.values()):
-            declaration, pointer = self._input(t, window, "x" if len(ins) == 1 else f"x{i}", call.y.rows)
+        for i, (t, window) in enumerate(zip(call.data, windows, strict=True)):
+            declaration, pointer = self._input(t, window, "x" if len(windows) == 1 else f"x{i}", call.y.rows)
             body += declaration
             pointers.append(pointer)
         out_row = "y" if any(w.kind == "rows" for w in windows) else "0"
@@ -152,8 +146,7 @@ class Layers:
         if macs:
             head += f"; {count(macs)} multiply-accumulates"
         formula = node.op.formula(call)
-        text = plain(head + (f"\n   {formula}" if formula else "")).replace("*/", "* /")
-        return f"/* {text} */"
+        return f"/* {plain(head + (f'{chr(10)}   {formula}' if formula else ''))} */"
 
 
 def _affine(stride: int, offset: int) -> str:

@@ -15,9 +15,9 @@ from .. import __version__
 from ..ir import C_TYPE, Array, Graph, Tensor
 from ..schedule import Schedule
 from ..units import count
-from .layers import Layers, plain
+from .layers import Layers
 from .names import identifier
-from .tables import table
+from .tables import plain, table
 
 INPUT_ARRIVES = "INPUT"
 
@@ -137,8 +137,8 @@ class Writer:
         ]
         if self.schedule.fed_by_rows:
             functions += [
-                f"\n/* The same, as the rows arrive: begin(), then each of the {x.rows} rows of {x.row_bytes} bytes, from the top. The last\n"
-                "   call returns the result, the others null. A row may be overwritten when the call returns. */",
+                f"\n/* The same, as the rows arrive: begin(), then each of the {x.rows} rows of {x.row_bytes} bytes,\n"
+                "   from the top. The last call returns the result, the others null. A row may be overwritten then. */",
                 f"{self.signature('begin')};",
                 f"{self.signature('feed_row')};",
             ]
@@ -228,9 +228,10 @@ class Writer:
         for i, t in enumerate(self.inputs):
             parts.append(f"{self.accessor('input', i)}\n{{\n    return {self.layers.tensor_ids[t.name]}(0);\n}}\n")
         names = ["picture"] if len(self.inputs) == 1 else [f"input_{i}" for i in range(len(self.inputs))]
+        places = [f"{self.layers.tensor_ids[t.name]}(0)" for t in self.inputs]
         copies = "".join(
-            f"    if ({n} != {self.layers.tensor_ids[t.name]}(0)) memcpy({self.layers.tensor_ids[t.name]}(0), {n}, {t.nbytes});\n"
-            for t, n in zip(self.inputs, names, strict=True)
+            f"    if ({n} != {place}) memcpy({place}, {n}, {t.nbytes});\n"
+            for t, n, place in zip(self.inputs, names, places, strict=True)
         )
         parts.append(
             f"{self.signature('run')}\n{{\n{copies}    memset(next, 0, sizeof next);\n"
@@ -247,7 +248,8 @@ class Writer:
         return [
             "/* All that can be computed before the next row of the input is there. */\n"
             f"static void advance(void)\n{{\n    while (at < {steps} && order[at] != {arrives}) compute(order[at++]);\n}}\n",
-            f"{self.signature('begin')}\n{{\n    memset(next, 0, sizeof next);\n    at = 0;\n    fed = 0;\n    advance();\n}}\n",
+            f"{self.signature('begin')}\n{{\n    memset(next, 0, sizeof next);\n"
+            "    at = 0;\n    fed = 0;\n    advance();\n}\n",
             f"/* The input is a ring of {ring} rows. */\n{self.signature('feed_row')}\n{{\n"
             f"    memcpy({row}((int)fed++), row, {x.row_bytes});\n"
             f"    at++; /* the arrival itself */\n"

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-RESERVED = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while asm typeof "
-    "bool true false main x y out ram order next step compute advance layer at fed picture row answer expected memcpy memset".split()
-)
+KEYWORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
+register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while asm typeof
+bool true false"""
+OURS = """main x y out ram order next step compute advance layer at fed picture row answer expected memcpy memset"""
+RESERVED = frozenset(f"{KEYWORDS} {OURS}".split())
 
 
 def identifier(name: str, prefix: str = "n") -> str:

@@ -10,6 +10,11 @@ from ..ir import C_TYPE, Array
 LINE = 112  # characters of values in a line
 
 
+def plain(text: str) -> str:
+    """Text that may stand in a comment: ASCII, and nothing in it ends the comment."""
+    return text.replace("\u202f", " ").encode("ascii", "replace").decode().replace("*/", "* /")
+
+
 def number(value: float, dtype: str) -> str:
     if dtype == "float32":
         text = f"{float(np.float32(value)):.9g}"  # nine digits give every float32 back
@@ -32,4 +37,4 @@ def table(name: str, values: Array, note: str) -> str:
     lines.append(line)
     body = "\n".join(f"    {text}" for text in lines)
     head = f"static const {ctype} {name}[{values.size}] __attribute__((aligned(4))) = {{"
-    return f"/* {note} */\n{head}\n{body}\n}};\n"
+    return f"/* {plain(note)} */\n{head}\n{body}\n}};\n"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadInput, Unsupported
-from ..ir import Array, DType, Graph, Node, Quantization, Tensor
+from ..ir import Array, Call, DType, Graph, Node, Quantization, Tensor
 from ..ops import REGISTRY, Op
 from .model import ImportedModel
 
@@ -124,7 +124,8 @@ def operator_name(code: Any) -> str:
     number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     names = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
     name = names.get(number, f"builtin operator {number}")
-    return f"custom operator {text(code.CustomCode())}" if name == "CUSTOM" else name
+    custom = text(code.CustomCode())
+    return f"custom operator {custom}" if custom or name == "CUSTOM" else name
 
 
 def parse_operator(operator: Any, codes: Sequence[str]) -> FileOperator:
@@ -213,8 +214,6 @@ def to_graph(file: File, place: str) -> Graph:
             if t.data is None and t.name not in known:
                 raise BadInput(spot, f"it reads {t.name}, which nothing before it computes.", AGAIN)
         attrs, decoded = decode(op, operator.options, inputs, outputs, spot)
-        for t in (*decoded, *outputs):
-            check_quantization(t, spot)
         if any(t.name in known for t in outputs):
             raise BadInput(spot, "it computes a tensor that is there already.", AGAIN)
         known.update({t.name: t for t in (*decoded, *outputs)})
@@ -303,7 +302,20 @@ def decode(
     got = [(t.shape, t.dtype) for t in outputs]
     if wanted != got:
         raise BadInput(spot, f"the file gives its outputs as {got}, they should be {wanted}.", AGAIN)
+    for t in (*decoded, *outputs):
+        check_quantization(t, spot)
+    check_types(op, Call(attrs, decoded, tuple(outputs)), spot)
     return attrs, decoded
+
+
+def check_types(op: Op, call: Call, spot: str) -> None:
+    """Refuse what would otherwise be computed wrongly: types that no kernel takes, int8 weights under float32 values."""
+    if call.x.dtype == "float32" and any(t.dtype == "int8" for t in call.inputs):
+        fact = 'its weights are int8, but its input is float32 ("dynamic range" quantisation).'
+        raise Unsupported(spot, fact, "Convert with full integer quantisation, or without any.")
+    if op.kernels and not any(k.accepts(call) for k in op.kernels):
+        fact = f"{op.name} of {call.x.dtype} is not computed."
+        raise Unsupported(spot, fact, "Convert the model to int8 or float32.")
 
 
 def check_quantization(t: Tensor, spot: str) -> None:

@@ -10,7 +10,7 @@
 #include <arm_acle.h>
 
 /* Four channels in a word; rows need not be aligned. */
-typedef struct { int8x4_t four; } __attribute__((packed, may_alias)) puce_word;
+typedef struct { int8x4_t four; } __attribute__((packed, may_alias)) puce_four;
 
 /* The larger of each of four signed bytes: SSUB8 leaves the four comparisons in the flags that SEL reads. */
 PUCE_KERNEL int8x4_t puce_max_s8x4(int8x4_t a, int8x4_t b)
@@ -44,10 +44,10 @@ PUCE_KERNEL void puce_max_pool_2d_s8(const int8_t *const *x, int8_t *restrict y,
             for (int ky = 0; ky < kh; ky++) {
                 if (padded && !x[ky]) continue;
                 for (int ix = first; ix < last; ix++)
-                    top = puce_max_s8x4(((const puce_word *)(const void *)(x[ky] + ix * c + i))->four, top);
+                    top = puce_max_s8x4(((const puce_four *)(const void *)(x[ky] + ix * c + i))->four, top);
             }
             if (high < 127) top = puce_min_s8x4(top, puce_repeat_s8(high));
-            ((puce_word *)(void *)(y + i))->four = top;
+            ((puce_four *)(void *)(y + i))->four = top;
         }
 #endif
         for (; i < c; i++) {

@@ -33,6 +33,37 @@ PUCE_KERNEL float puce_clamp_f32(float x, float low, float high)
     return x < low ? low : x > high ? high : x;
 }
 
+/* Four bytes at any address, the first lowest: one load on a core that allows it. */
+PUCE_KERNEL int32_t puce_word(const void *from)
+{
+    int32_t word;
+    __builtin_memcpy(&word, from, sizeof word);
+    return word;
+}
+
+/* Bytes 0 and 2, or 1 and 3, of a word as two signed halfwords: the DSP extension's way to unpack. */
+PUCE_KERNEL int32_t puce_even(int32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    int32_t pair;
+    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
+    return pair;
+#else
+    return (int32_t)((uint32_t)(int8_t)(word >> 16) << 16 | (uint16_t)(int8_t)word);
+#endif
+}
+
+PUCE_KERNEL int32_t puce_odd(int32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    int32_t pair;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+    return pair;
+#else
+    return puce_even((int32_t)((uint32_t)word >> 8));
+#endif
+}
+
 /* The taps kx of a window that lie inside a row of w pixels are those from first (included) to last (excluded):
    tap kx stands on pixel start + kx * dw. None does where first >= last. */
 PUCE_KERNEL int puce_first_tap(int start, int dw)

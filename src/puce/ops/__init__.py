@@ -73,9 +73,9 @@ class Kernel:
     """One C function that computes one firing.
 
     It is called as  name(inputs..., outputs..., constants..., [state], [scratch], [y], arguments).
-    An input with a Window of size 1, `whole` or `reduce` is a pointer to its first byte; one with a larger window is an
-    array of `size` row pointers, where a padding row is a null pointer. `state` bytes live from the first firing to the
-    last, `scratch` bytes during one firing; both are 8-byte aligned. `y` is the number of the firing.
+    An input with a Window of size 1, `whole` or `reduce` is a pointer to its first byte, null for a padding row; one with
+    a larger window is an array of `size` row pointers, null where a row is padding. `state` bytes live from the first
+    firing to the last, `scratch` bytes during one firing; both are 4-byte aligned. `y` is the number of the firing.
     """
 
     name: str

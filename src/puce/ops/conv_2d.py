@@ -13,7 +13,7 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, Activation, activate, float_range
 from ..fixedpoint import channel_multipliers, clamp_range, requantize
 from ..ir import Array, Call, Tensor
-from ..packing import in_pairs, pair_requantization, pairs_fit, requantization, rounds_in_four
+from ..packing import pair_table, pairs_fit, requantization, rounds_in_four
 from ..spatial import NO_PADDING, Padding, Pair, output_size, pad, padding_name, same_padding, span, windows
 from . import Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
 
@@ -112,11 +112,12 @@ def accepts(kind: str, rows: bool) -> Callable[[Call], bool]:
 
 
 def runs(call: Call) -> Array:
-    """Weights [oc, taps] in the order of a DSP window: runs of taps side by side in a row, each rounded up to 4."""
+    """Weights [oc, taps] in the order of a DSP window: runs of taps side by side in a row, each filled up to 4, all to 8."""
     w = call.constant(1)
     oc, kh, kw, c = w.shape
     by_run = w.reshape(oc, kh, kw * c) if call.attrs.dilation[1] == 1 else w.reshape(oc, kh * kw, c)
-    return np.pad(by_run, ((0, 0), (0, 0), (0, -by_run.shape[2] % 4))).reshape(oc, -1)
+    filled = np.pad(by_run, ((0, 0), (0, 0), (0, -by_run.shape[2] % 4))).reshape(oc, -1)
+    return np.pad(filled, ((0, 0), (0, -filled.shape[1] % 8)))
 
 
 def dsp_accepts(rows: bool) -> Callable[[Call], bool]:
@@ -125,11 +126,8 @@ def dsp_accepts(rows: bool) -> Callable[[Call], bool]:
 
 
 def dsp_constants(call: Call) -> tuple[Constant, ...]:
-    w = runs(call)
-    return (
-        Constant("weights", in_pairs(w), "[oc / 2][taps / 4][taps 0 2, 1 3][low, high channel]"),
-        Constant("requant", pair_requantization(call, w), "a pair: start of both sums, then a channel: multiplier, rounding, shift"),
-    )
+    note = "a pair of channels: start of both sums; weights of taps 0 2, 1 3, ...; twice multiplier, rounding, shift"
+    return (Constant("pairs", pair_table(call, runs(call)), note),)
 
 
 def pixels_at_once(call: Call) -> int:

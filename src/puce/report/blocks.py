@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..units import count
 from .pictures import Picture
 
 Tone = Literal["good", "bad", "plain"]
@@ -29,6 +30,10 @@ class Cell:
     text: str
     name: bool = False
     bar: float | None = None
+
+    @classmethod
+    def of(cls, n: int) -> Cell:
+        return cls(count(n))
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def proof_line(run: Run, words: Words) -> tuple[str, str, Tone]:
             count=count(worst.count),
             name=witness_name(worst.name, words),
         )
-        return line, f"{words('first_difference')}: {worst.first_difference or '?'}", "bad"
+        return line, words("first_difference", where=worst.first_difference or "?"), "bad"
     counts = {w.count for w in record.witnesses}
     if len(counts) == 1:
         n = count(counts.pop())

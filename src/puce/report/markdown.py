@@ -47,4 +47,5 @@ def _table(head: tuple[str, ...], rows: list[list[str]]) -> list[str]:
     def line(cells: tuple[str, ...] | list[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
+    head = head or ("",) * max((len(row) for row in rows), default=1)  # Markdown knows no table without a head
     return [line(head), "|" + " --- |" * len(head), *(line(row) for row in rows)]

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from ..errors import MissingExtra
@@ -33,6 +34,7 @@ STYLE: Any = {
     "axes.titlesize": 10,
     "axes.titlecolor": INK,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": INK,
     "grid.alpha": 0.12,
     "grid.linewidth": 0.6,
@@ -87,7 +89,7 @@ def _inline(svg: str, name: str, label: str) -> str:
     svg = re.sub(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"', r"<svg \1", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r'<svg ([^>]*?)height="[\d.]+pt"([^>]*?)width="[\d.]+pt"', r"<svg \1\2", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1; font-family: inherit", svg)
-    return re.sub(r"<svg ", f'<svg role="img" aria-label="{label}" ', svg, count=1).strip()
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1).strip()
 
 
 def training_curves(curves: Sequence[Curve], best_epoch: int, words: Words) -> str:
@@ -108,8 +110,8 @@ def training_curves(curves: Sequence[Curve], best_epoch: int, words: Words) -> s
 def accuracy_intervals(rows: Sequence[tuple[str, Accuracy]], words: Words) -> str:
     """Draw a dot and its 95 % interval for each way to compute."""
     with _figure(8.6, 0.55 + 0.36 * len(rows)) as (_, axis, out):
-        for i, (_name, accuracy) in enumerate(rows):
-            colour = BLUE if i < sum("int8" not in name for name, _ in rows) else GREEN
+        for i, (name, accuracy) in enumerate(rows):
+            colour = GREEN if name.startswith("int8") else BLUE
             axis.plot([100 * accuracy.low, 100 * accuracy.high], [i, i], color=colour, linewidth=2.4, alpha=0.55)
             axis.plot(100 * accuracy.value, i, "o", color=colour, markersize=6)
         axis.set_yticks(range(len(rows)), [name for name, _ in rows])

@@ -39,7 +39,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Every output that was compared is identical",
         "Toutes les sorties comparées sont identiques",
     ),
-    "first_difference": ("First difference", "Première différence"),
+    "first_difference": ("First difference: {where}", "Première différence : {where}"),
     "NumPy reference": ("NumPy reference", "référence NumPy"),
     "LiteRT reference": ("LiteRT reference", "référence LiteRT"),
     "host C": ("C on the host", "C sur le PC"),
@@ -69,7 +69,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{classes} classes, images de {h} × {w} × {c} ; entrée du réseau : {preprocessing}.",
     ),
     "samples": ("Training pictures, class after class.", "Images d'entraînement, classe après classe."),
-    "skipped": ("{n} files were skipped", "{n} fichiers ont été écartés"),
+    "skipped": ("{n} file(s) skipped: {files}", "{n} fichier(s) écarté(s) : {files}"),
     # training
     "trained": (
         "{model}: {parameters} parameters, {epochs} epochs in {time}; the weights of epoch {best} were kept.",
@@ -96,7 +96,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "paired": (
         "Float against int8 on the same pictures: {a} right only in float, {b} only in int8 (McNemar's exact test, "
         "p = {p}): {verdict}.",
-        "Flottant contre int8 sur les mêmes images : {a} justes en flottant seul, {b} en int8 seul (test exact de "
+        "Flottant contre int8 sur les mêmes images : {a} juste(s) en flottant seul, {b} en int8 seul (test exact de "
         "McNemar, p = {p}) : {verdict}.",
     ),
     "differ": ("the difference is real", "la différence est réelle"),
@@ -150,7 +150,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "alive": ("alive (KiB)", "vivants (Kio)"),
     "step": ("step", "étape"),
-    "schedule_proof": ("Proof of the schedule", "Preuve de l'ordonnancement"),
+    "schedule_proof": ("Proof of the schedule: {proof}", "Preuve de l'ordonnancement : {proof}"),
     # layers and cost
     "layer": ("layer", "couche"),
     "shape": ("output", "sortie"),

@@ -36,9 +36,7 @@ def as_html(report: Report) -> str:
     except ImportError as error:
         raise MissingExtra.of("jinja2", "the report", "report") from error
     loader = PackageLoader("puce.report", ".")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.tests["kind"] = lambda block, name: type(block).__name__ == name
     return environment.get_template("report.html.j2").render(report=report) + "\n"
 

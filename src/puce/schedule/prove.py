@@ -146,7 +146,7 @@ class Replay:
             else:
                 self.fire(nodes[step.node], step.firing)
         self.step += 1
-        computed = sum(self.made[t] for n in self.graph.nodes if not n.op.view for t in n.outputs)
+        computed = sum(self.made.get(t, 0) for n in self.graph.nodes if not n.op.view for t in n.outputs)
         for name in self.graph.outputs:
             for y in range(self.graph.tensors[name].rows):
                 self.read(name, y)

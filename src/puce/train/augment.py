@@ -29,9 +29,7 @@ def _shifted(x: Array, pixels: Array, axis: int) -> Array:
     fraction = (where - below).astype(np.float32)
     shape = [len(x), 1, 1, 1]
     shape[axis] = length
-    near, far = (
-        np.take_along_axis(x, np.clip(index, 0, length - 1).reshape(shape), axis) for index in (below, below + 1)
-    )
+    near, far = (np.take_along_axis(x, np.clip(index, 0, length - 1).reshape(shape), axis) for index in (below, below + 1))
     weight = fraction.reshape(shape)
     moved: Array = (near * (1 - weight) + far * weight).astype(np.float32)
     return moved

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import zoo
 from ..data import Dataset, Split
+from ..errors import BadInput
 from ..evaluate import accuracy, confusion
 from ..run import DataRecord, Run, SplitCount, TrainRecord
 from ..zoo._keras import keras
@@ -31,7 +32,10 @@ def train_step(
     Writes samples.npz, history.csv, model.keras and scores-float.npz (`scores` float32 [n, classes] and `labels` [n]
     of the test pictures, in their order).
     """
-    if not run.done("data"):
+    known = run.get(DataRecord)
+    if known is not None and known.fingerprint != dataset.fingerprint:
+        raise BadInput(str(run.folder), f"was made with other pictures of {known.name} than these.", "Start a new run.")
+    if known is None or not run.done("data"):
         record_data(run, dataset)
     record = run.get(TrainRecord)
     if record is not None and run.done("train"):

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+""".tflite out and in: what is written comes back, LiteRT's reference kernels give the same bytes, damage is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from puce import __version__
+from puce.errors import BadInput, PuceError, Unsupported
+from puce.export.tflite import ALIGNMENT, to_bytes, write
+from puce.fixedpoint import quantize as quantize_array
+from puce.frontends import load
+from puce.frontends.tflite import read
+from puce.ir import Array, Call, Graph, Node, Quantization, Tensor
+from puce.ops import REGISTRY, TfliteForm, make
+from puce.ops.add import Attrs as Add
+from puce.ops.conv_2d import Attrs as Window
+from puce.ops.dense import Attrs as Dense
+from puce.ops.mean import Attrs as Mean
+from puce.ops.pad import Attrs as Pad
+from puce.ops.relu import Attrs as Relu
+from puce.ops.softmax import Attrs as Softmax
+from puce.passes.verify import verify
+from puce.quantize import calibrate, to_int8
+from puce.spatial import padding_name, same_padding
+
+IN_FILES = [name for name, op in REGISTRY.items() if op.tflite is not None]
+
+
+def network() -> Graph:
+    """Two inputs, two outputs, a branch, padding of both words; names as the Keras front end gives them."""
+    rng = np.random.default_rng(4)
+    tensors = {"a": Tensor("a", (8, 7, 3)), "b": Tensor("b", (8, 7, 4))}
+    nodes: list[Node] = []
+
+    def add(op: str, name: str, data: Sequence[str], attrs: Any, *weights: tuple[int, ...], origin: str = "") -> str:
+        constants = [
+            Tensor.constant(f"{name}/{kind}", rng.normal(size=shape).astype(np.float32))
+            for kind, shape in zip(("weights", "bias"), weights, strict=False)
+        ]
+        tensors.update({t.name: t for t in constants})
+        nodes.append(make(op, name, (*data, *(t.name for t in constants)), (name,), attrs, origin))
+        (y,) = nodes[-1].op.infer(attrs, [tensors[t] for t in nodes[-1].inputs])
+        tensors[name] = y.like(name)
+        return name
+
+    same = same_padding((8, 7), (3, 3), (1, 1))
+    x = add("conv_2d", "conv", ["a"], Window(padding=same, activation="relu"), (4, 3, 3, 3), (4,))
+    x = add("add", "sum", [x, "b"], Add())
+    y = add("pad", "frame", [x], Pad((1, 0, 0, 1)))
+    y = add("depthwise_conv_2d", "depth", [y], Window(stride=(2, 2), activation="relu6"), (3, 3, 8), (8,))
+    y = add("mean", "mean", [y], Mean())
+    y = add("dense", "answer", [y], Dense(), (5, 8), (5,))
+    y = add("softmax", "answer/softmax", [y], Softmax(), origin="answer")
+    return Graph(tuple(nodes), tensors, ("a", "b"), (y, x), "network")
+
+
+def pictures(graph: Graph, count: int = 5) -> list[Array]:
+    rng = np.random.default_rng(6)
+    return [rng.normal(size=(count, *graph.tensors[t].shape)).astype(np.float32) for t in graph.inputs]
+
+
+def int8_network() -> Graph:
+    graph = network()
+    return to_int8(graph, calibrate(graph, pictures(graph, 40)))
+
+
+def litert(data: bytes, inputs: Sequence[Array]) -> list[Array]:
+    """What LiteRT's reference kernels return for a batch, picture by picture."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter.allocate_tensors()
+    results = []
+    for pictures_ in zip(*inputs, strict=True):
+        for detail, x in zip(interpreter.get_input_details(), pictures_, strict=True):
+            interpreter.set_tensor(detail["index"], x[None])
+        interpreter.invoke()
+        results.append([interpreter.get_tensor(d["index"])[0] for d in interpreter.get_output_details()])
+    return [np.stack(column) for column in zip(*results, strict=True)]
+
+
+def test_float_network_in_litert() -> None:
+    graph = network()
+    xs = pictures(graph)
+    for wanted, got in zip(graph.evaluate(*xs), litert(to_bytes(graph), xs), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_int8_network_in_litert_to_the_bit() -> None:
+    graph = int8_network()
+    xs = [quantize_array(x, graph.tensors[t]) for x, t in zip(pictures(graph, 50), graph.inputs, strict=True)]
+    for wanted, got in zip(graph.evaluate(*xs), litert(to_bytes(graph), xs), strict=True):
+        assert np.array_equal(got, wanted)
+
+
+def kind(t: Tensor) -> tuple[object, ...]:
+    """Shape, type and quantisation; an axis of length 1 is none, for the file."""
+    q = t.quantization
+    return t.shape, t.dtype, Quantization(q.scale, q.zero_point) if q is not None and len(q.scale) == 1 else q
+
+
+def equal_data(a: Tensor, b: Tensor) -> bool:
+    if a.data is None or b.data is None:
+        return a.data is b.data
+    return np.array_equal(a.data, b.data)
+
+
+@pytest.mark.parametrize("make_graph", [network, int8_network])
+def test_a_round_trip_changes_nothing(make_graph: Any, tmp_path: Path) -> None:
+    graph = make_graph()
+    path = tmp_path / "model.tflite"
+    write(graph, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.tflite"]
+    imported = load(path)
+    back = imported.graph
+    verify(back, "reading")
+    assert (back.inputs, back.outputs, back.name) == (graph.inputs, graph.outputs, graph.name)
+    for old, new in zip(graph.nodes, back.nodes, strict=True):
+        same = (old.name, old.origin, old.op, old.inputs, old.outputs, old.attrs)
+        assert same == (new.name, new.origin, new.op, new.inputs, new.outputs, new.attrs)
+    for name, t in graph.tensors.items():
+        other = back.tensors[name]
+        assert kind(t) == kind(other) and equal_data(t, other), name
+    assert to_bytes(back) == path.read_bytes() == to_bytes(graph)
+    assert imported.parameters == 4 * 28 + 80 + 45
+    assert imported.by_layer == {"conv": 112, "depth": 80, "answer": 45}
+
+
+def one_call(call: Call, op_name: str) -> Graph:
+    inputs = [replace(t, name=f"i{k}") for k, t in enumerate(call.inputs)]
+    outputs = [replace(t, name=f"o{k}") for k, t in enumerate(call.outputs)]
+    node = make(op_name, "o0", [t.name for t in inputs], [t.name for t in outputs], call.attrs)
+    data = tuple(t.name for t in inputs if t.data is None)
+    return Graph((node,), {t.name: t for t in (*inputs, *outputs)}, data, tuple(t.name for t in outputs))
+
+
+def expressible(graph: Graph) -> bool:
+    """Whether .tflite has the words: its convolutions and pools know only VALID and SAME, RELU is not RELU6."""
+    (node,) = graph.nodes
+    call, a = graph.call(node), node.attrs
+    if node.op.name == "relu":
+        return bool(a.activation == "relu")
+    if node.op.name == "pad" or not hasattr(a, "padding"):
+        return True
+    w = call.inputs[1].shape if len(call.inputs) > 1 else ()
+    kernel = a.kernel if not w else w[1:3] if node.op.name == "conv_2d" else w[:2]
+    return padding_name(a.padding, call.x.shape[:2], kernel, a.stride, getattr(a, "dilation", (1, 1))) is not None
+
+
+@pytest.mark.parametrize("name", IN_FILES)
+def test_every_operator_comes_back(name: str) -> None:
+    """40 random uses each; seed 9."""
+    calls = REGISTRY[name].samples(np.random.default_rng(9))
+    tried = 0
+    for graph in (one_call(call, name) for call in islice(calls, 40)):
+        if not expressible(graph):
+            continue
+        tried += 1
+        back = read(to_bytes(graph))
+        (old,), (new,) = graph.nodes, back.nodes
+        assert (new.op, new.attrs) == (old.op, old.attrs), old.attrs
+        for t in (*graph.call(old).inputs, *graph.call(old).outputs):
+            other = back.tensors[t.name]
+            assert kind(t) == kind(other) and equal_data(t, other), old.attrs
+    assert tried >= 5
+
+
+def test_the_file_says_who_wrote_it_and_aligns_its_weights() -> None:
+    import tflite
+
+    data = to_bytes(int8_network())
+    model = tflite.Model.GetRootAs(data, 0)
+    assert model.Description() == f"puce {__version__}".encode()
+    meta = model.Metadata(0)
+    assert (meta.Name(), model.Buffers(meta.Buffer()).DataAsNumpy().tobytes()) == (b"puce", __version__.encode())
+    for i in range(1, model.BuffersLength()):
+        buffer = model.Buffers(i)
+        assert (buffer._tab.Vector(buffer._tab.Offset(4))) % ALIGNMENT == 0, i
+    names = {model.Subgraphs(0).Tensors(i).Name() for i in range(model.Subgraphs(0).TensorsLength())}
+    assert {b"a", b"conv", b"answer;answer/softmax"} <= names
+
+
+def test_an_operator_without_a_form_is_refused() -> None:
+    x, c = Tensor("x", (2,)), np.ones(2, np.float32)
+    tensors = {t.name: t for t in (x, Tensor.constant("s", c), Tensor.constant("o", c), Tensor("y", (2,)))}
+    node = Node(REGISTRY["batch_norm"], "norm", ("x", "s", "o"), ("y",), None, "my_norm")
+    with pytest.raises(Unsupported) as caught:
+        to_bytes(Graph((node,), tensors, ("x",), ("y",)))
+    assert str(caught.value) == (
+        "my_norm (model): batch_norm has no form in a .tflite file.\n"
+        "Run the passes first (puce.passes.run): they replace it by operators that have one."
+    )
+
+
+# ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def relu_as(operator: str, options: str = "", dtype: Any = "float32") -> bytes:
+    form = TfliteForm(operator, options, lambda call: {}, lambda *_: (None, ()))
+    node = Node(replace(REGISTRY["relu"], tflite=form), "clamp", ("x",), ("clamp",), Relu())
+    tensors = {"x": Tensor("x", (4,), dtype), "clamp": Tensor("clamp", (4,), dtype)}
+    return to_bytes(Graph((node,), tensors, ("x",), ("clamp",)))
+
+
+def refusal(data: bytes) -> PuceError:
+    with pytest.raises(PuceError) as caught:
+        read(data)
+    return caught.value
+
+
+def test_an_unknown_operator_is_named() -> None:
+    assert str(refusal(relu_as("CEIL"))) == (
+        "clamp (model.tflite, operator 0): the operator CEIL is not supported.\n"
+        "Replace it by operators that `puce ops` lists, and convert again."
+    )
+
+
+def test_types_that_nothing_computes_are_named() -> None:
+    error = refusal(relu_as("RELU", dtype="int16"))
+    assert isinstance(error, Unsupported) and error.fact == "relu of int16 is not computed."
+
+
+def test_int8_without_a_scale_is_bad_input() -> None:
+    error = refusal(relu_as("RELU", dtype="int8"))
+    assert isinstance(error, BadInput) and error.fact == "x is int8, but has no scale."
+
+
+def test_other_files_are_no_tflite() -> None:
+    assert refusal(b"PK\3\4 and more").fact == "this is no .tflite file: the letters TFL3 are missing at byte 4."
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_files_never_end_in_a_traceback(seed: int) -> None:
+    """Truncated, or a few bytes changed: either an error with a remedy, or a legal graph."""
+    data = to_bytes(int8_network())
+    rng = np.random.default_rng(seed)
+    refused = 0
+    for number in range(300):
+        damaged = bytearray(data)
+        for at in rng.integers(0, len(data), 3):
+            damaged[at] = int(rng.integers(0, 256))
+        if number % 3 == 0:
+            damaged = damaged[: int(rng.integers(0, len(data)))]
+        try:
+            verify(read(bytes(damaged)), f"reading number {number} of seed {seed}")
+        except PuceError as error:
+            refused += 1
+            assert error.remedy, (seed, number)
+    assert refused > 100
+
+
+# ── models of others ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_models_of_others_are_computed_as_litert_does_or_refused(shared_data: Path) -> None:
+    """Every file that is read and small enough to run here in a moment: int8 to the bit, float within 1e-5."""
+    rng = np.random.default_rng(8)
+    compared = 0
+    for path in sorted((shared_data / "models").glob("*/*.tflite")):
+        try:
+            graph = load(path).graph
+        except PuceError as error:
+            assert error.remedy, path
+            continue
+        verify(graph, path.name)
+        kinds = {graph.tensors[t].dtype for t in (*graph.inputs, *graph.outputs)}
+        if not kinds <= {"int8", "float32"} or sum(n.op.macs(graph.call(n)) for n in graph.nodes) > 5_000_000:
+            continue
+        shapes = [(graph.tensors[t].dtype, (2, *graph.tensors[t].shape)) for t in graph.inputs]
+        xs = [
+            rng.integers(-128, 128, s).astype(np.int8) if kind == "int8" else rng.normal(size=s).astype(np.float32)
+            for kind, s in shapes
+        ]
+        wanted = litert(path.read_bytes(), xs)
+        for y, w in zip(graph.evaluate(*xs), wanted, strict=True):
+            if y.dtype == np.int8:
+                assert np.array_equal(y, w.reshape(y.shape)), path
+            else:
+                scale = max(1.0, float(np.abs(w).max()))
+                np.testing.assert_allclose(y, w.reshape(y.shape), rtol=1e-5, atol=1e-5 * scale, err_msg=path.name)
+        compared += 1
+    assert compared >= 50
