@@ -258,3 +258,11 @@ def test_a_local_cifar10_says_which_pictures_it_holds() -> None:
     assert data.notes[0].startswith(("JPEG CIFAR-10, quality 75", "CIFAR-10 (Krizhevsky 2009)"))
     assert data.by_class("test") == (1000,) * 10
     assert data.by_class("validation") == (500,) * 10
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    bunch = pytest.importorskip("sklearn.datasets", reason="scikit-learn is the witness").load_digits()
+    data = load("digits")
+    ours = np.concatenate([data.pictures(s).reshape(-1, 64) for s in ("train", "validation", "test")])
+    theirs = np.rint(bunch.data * (255 / 16)).astype(np.uint8)
+    assert sorted(map(bytes, ours)) == sorted(map(bytes, theirs))

@@ -217,6 +217,23 @@ def test_lowering_gives_the_same_bytes(case: str) -> None:
     assert np.array_equal(lowered.evaluate(q)[0], int8.evaluate(q)[0])
 
 
+def test_int8_graphs_of_others_keep_their_bytes() -> None:
+    """A ReLU that changes the scale stays; one that only clamps is fused, here behind a convolution and under a pool."""
+    built = Build(7, 6, 3).conv(3, 4).add("ReLU").conv(4, 4).add("MaxPooling2D", pool_size=2, strides=2).add("ReLU")
+    graph = built.add("Flatten").add("Flatten").graph()
+    x = picture(graph, 8)
+    int8 = to_int8(graph, calibrate(graph, x))
+    q = quantize_array(x, int8.tensors["x"])
+    changed = passes.run(int8)
+    assert ops(changed) == "conv_2d relu conv_2d max_pool_2d relu reshape"
+    assert np.array_equal(changed.evaluate(q)[0], int8.evaluate(q)[0])
+    same = int8.tensors["n0"].quantization
+    equal = replace(int8, tensors={**int8.tensors, "n1": replace(int8.tensors["n1"], quantization=same)})
+    changed = passes.run(equal)
+    assert ops(changed) == "conv_2d conv_2d max_pool_2d relu reshape"
+    assert np.array_equal(changed.evaluate(q)[0], equal.evaluate(q)[0])
+
+
 # ── the verifier ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -200,6 +200,16 @@ def test_an_operator_without_a_form_is_refused() -> None:
     )
 
 
+def test_what_the_format_has_no_words_for_is_refused() -> None:
+    """Never written as something else: explicit padding as VALID, say."""
+    rng = np.random.default_rng(0)
+    x, w = Tensor("x", (6, 6, 1)), Tensor.constant("w", rng.normal(size=(1, 3, 3, 1)).astype(np.float32))
+    tensors = {t.name: t for t in (x, w, Tensor.constant("b", np.zeros(1, np.float32)), Tensor("y", (5, 4, 1)))}
+    node = make("conv_2d", "y", ("x", "w", "b"), ("y",), Window(padding=(1, 0, 0, 0)), "my_conv")
+    with pytest.raises(Unsupported, match=r"my_conv \(model\): a .tflite file has no words for this conv_2d: explicit padding"):
+        to_bytes(Graph((node,), tensors, ("x",), ("y",)))
+
+
 # ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -14,6 +14,9 @@
 Everything heavy is imported by the function that needs it.
 """
 
+import sys
+from types import ModuleType
+
 from .api import (
     analyze,
     compile,
@@ -44,3 +47,14 @@ __all__ = [
     "train",
     "validate",
 ]
+
+
+class _Package(ModuleType):
+    """Keeps `puce.run` the function where `puce/run/` is a package too: importing a part does not replace a verb."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

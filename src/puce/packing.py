@@ -95,6 +95,24 @@ def pair_table(call: Call, weights: Array) -> Array:
     return wrap_int32(np.concatenate(columns, axis=1)).astype(np.int32)
 
 
+def dense_pairs_fit(weights: Array) -> bool:
+    """Whether two outputs share a halfword exactly, for sums of raw inputs: as `pairs_fit`, without bias."""
+    most = 128 * np.abs(weights.astype(np.int64)).sum(axis=1)
+    return bool(weights.min() >= -127 and 257 * most.max() < 2**31)
+
+
+def dense_in_pairs(weights: Array) -> Array:
+    """int32 words from [outputs, inputs]: blocks of 4 pairs side by side, then the other pairs one by one.
+
+    Inputs are filled up to a multiple of 8 and outputs to a multiple of 2 with zeros.
+    """
+    out, n = weights.shape
+    words = in_pairs(np.pad(weights, ((0, out % 2), (0, -n % 8))))  # [pairs, inputs / 2]
+    whole = out // 8 * 4
+    blocks = words[:whole].reshape(out // 8, 4, words.shape[1] // 2, 2).transpose(0, 2, 1, 3)
+    return np.concatenate([blocks.ravel(), words[whole:].ravel()])
+
+
 def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) -> tuple[int, int, int] | None:
     """(multiplier, shift, offset) with clamp((x * multiplier + offset) >> shift) == clamp(round(x * scale) + zero_point).
 
@@ -120,7 +138,7 @@ def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) ->
 
 
 def dense_requantization(call: Call, low: int, high: int) -> Array:
-    """int32 [outputs, 4]: multiplier, shift, and the 64-bit offset as (low, high) words, for sums of raw inputs.
+    """int32 [outputs, 4]: multiplier, shift less 32, and the 64-bit offset as (low, high) words, for sums of raw inputs.
 
     The offset carries bias, both zero points and the rounding: y = clamp((sum * multiplier + offset) >> shift).
     """
@@ -135,5 +153,5 @@ def dense_requantization(call: Call, low: int, high: int) -> Array:
             raise Unsupported(call.y.name, fact, "Quantise again with other calibration pictures.")
         multiplier, shift, offset = step
         offset += multiplier * int(bias[i] - z * w[i].sum())
-        rows.append((multiplier, shift, offset & 0xFFFFFFFF, (offset >> 32) & 0xFFFFFFFF))
+        rows.append((multiplier, shift - 32, offset & 0xFFFFFFFF, (offset >> 32) & 0xFFFFFFFF))
     return np.array(rows, np.int64).astype(np.uint32).view(np.int32)

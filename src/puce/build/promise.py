@@ -159,7 +159,7 @@ class Program:
             if name in self._defined
         }
         depth = {name: stack.deepest(place, frames, calls) for name, place in roots.items() if place in frames}
-        alone = [stack.deepest(self._place(kept), frames, calls) for kept in self.kept]
+        alone = [stack.deepest(self._place(kept), frames, calls) for kept in self.kept if self._place(kept) in frames]
         hardware = EXCEPTION_FPU_BYTES if "fpu" in board.core.features else EXCEPTION_BYTES
         return aligned(max(depth.pop("Reset_Handler"), *alone, 0) + hardware + max(depth.values(), default=0))
 

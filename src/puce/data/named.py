@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sets that have a name: digits travels with scikit-learn, mnist and cifar10 come from a copy or their address."""
+"""The sets that have a name: digits travels in the package, mnist and cifar10 come from a copy or their address."""
 
 from __future__ import annotations
 
 import hashlib
 import tarfile
 import zipfile
+from importlib import resources
+from io import BytesIO
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import BadInput, MissingExtra
+from ..errors import BadInput
 from .dataset import Dataset
 from .download import Source, cache, download, local, renamed_when_whole
 from .splits import stratified
@@ -49,13 +51,9 @@ def digits(data_dir: Path | None = None) -> Dataset:
     A raw value is the count of set pixels in a 4x4 block, 0 to 16. It becomes round(v * 255 / 16): one to one, and 0
     and 16 fall on the ends of uint8, so that the same preprocessing serves as for any camera picture.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise MissingExtra.of("scikit-learn", "the digits set", "train") from error
-    bunch = load_digits()
-    x = np.rint(bunch.images[..., None] * (255 / 16)).astype(np.uint8)
-    y = bunch.target.astype(np.int64)
+    with np.load(BytesIO((resources.files("puce") / "data" / "digits.npz").read_bytes())) as file:
+        x = np.rint(file["images"][..., None] * (255 / 16)).astype(np.uint8)
+        y = file["labels"].astype(np.int64)
     test, validation, train = stratified(y, (ceil(0.2 * len(y)), ceil(0.1 * len(y))))
     return Dataset(
         "digits",

@@ -27,6 +27,7 @@ MACHINES = {  # the M0+ runs on an M3: its instructions are a subset
     "cortex-m7": "mps2-an500",
 }
 CODE_START, CODE_BYTES, RAM_START, RAM_BYTES = 0x00000000, 0x400000, 0x20000000, 0x400000
+TICK = 40  # nanoseconds, so instructions, a tick of the machines' 25 MHz clock
 PATIENCE_S = 60.0  # for one answer
 INSTALL = "Install it (Debian: apt install qemu-system-arm), or use the emulator that comes with puce."
 
@@ -38,7 +39,9 @@ def is_installed() -> bool:
 def twin(board: Board) -> Board:
     """The board to link for: the same core and banks in the memory of QEMU's machine. Raises Unsupported without one."""
     if board.core.name not in MACHINES:
-        raise Unsupported(board.name, f"QEMU has no machine for {board.core.title} that this firmware can use.", "Use the emulator.")
+        raise Unsupported(
+            board.name, f"QEMU has no machine for {board.core.title} that this firmware can use.", "Use the emulator."
+        )
     start, banks = RAM_START, []
     for bank in board.banks:
         banks.append(dataclasses.replace(bank, start=start))
@@ -50,17 +53,23 @@ def twin(board: Board) -> Board:
 
 
 class Qemu(Closing):
-    """A firmware linked for `twin(board)`, running in a QEMU process until `close`."""
+    """A firmware linked for `twin(board)`, running in a QEMU process until `close`.
 
-    def __init__(self, elf: Path, board: Board) -> None:
+    With `count_instructions` every instruction takes QEMU a nanosecond, so that a firmware that counts with SysTick reports
+    instructions as `Reply.cycles`, exact to `TICK`.
+    """
+
+    def __init__(self, elf: Path, board: Board, *, count_instructions: bool = False) -> None:
         self.place = f"QEMU {board.name}"
         program = shutil.which("qemu-system-arm")
         if program is None:
             raise DeviceFailed("qemu-system-arm", "this program is not on the PATH.", INSTALL)
         console = ["-semihosting-config", "enable=on,target=native"]  # the firmware's console is this process's pipes
+        self._counts = count_instructions
+        clock = ["-icount", "shift=0,sleep=off"] if count_instructions else []
         quiet = ["-display", "none", "-monitor", "none", "-serial", "none"]
         self._process = subprocess.Popen(
-            [program, "-M", MACHINES[board.core.name], *quiet, *console, "-kernel", str(elf)],
+            [program, "-M", MACHINES[board.core.name], *quiet, *clock, *console, "-kernel", str(elf)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -76,7 +85,9 @@ class Qemu(Closing):
     def run(self, picture: bytes, kind: PictureKind) -> Reply:
         """Run one inference through the serial protocol."""
         protocol.check_picture(picture, kind, self.hello(), self.place)
-        return protocol.parse_reply(self._exchange(protocol.run_request(picture, kind)), self.place)
+        reply = protocol.parse_reply(self._exchange(protocol.run_request(picture, kind)), self.place)
+        counted = reply.cycles * TICK if self._counts and reply.cycles else None
+        return Reply(reply.outputs, counted)
 
     def _exchange(self, request: bytes) -> protocol.Frame:
         assert self._process.stdin is not None

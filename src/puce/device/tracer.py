@@ -42,8 +42,14 @@ class Counters(ctypes.Structure):
     _fields_ = [(n, ctypes.c_double) for n in ("base", "data_waits", "instruction_waits", "instructions", "loads", "unknown")]
 
     @property
-    def cycles(self) -> int:
-        return round(float(self.base + self.data_waits + self.instruction_waits))
+    def parts(self) -> tuple[int, int, int]:
+        """Whole cycles without waiting, waiting for data, waiting for instructions: rounded apart, so that they add up."""
+        return whole(self.base), whole(self.data_waits), whole(self.instruction_waits)
+
+
+def whole(cycles: float) -> int:
+    """Round half up: flash waits come in quarters of a cycle."""
+    return int(cycles + 0.5)
 
 
 DECODE = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.POINTER(Block))
@@ -131,7 +137,7 @@ class Tracer:
 
     def cycles(self) -> int:
         """Cycles since `clear`, whatever runs: what the core's own counter would show."""
-        return round(float(self._library.tracer_clock(ctypes.c_void_p(self._state))))
+        return whole(self._library.tracer_clock(ctypes.c_void_p(self._state)))
 
     def report(self) -> CycleReport:
         """Sum up what was counted since `clear`."""
@@ -139,16 +145,17 @@ class Tracer:
             raise self._error
         totals = Counters()
         self._library.tracer_totals(ctypes.c_void_p(self._state), ctypes.byref(totals))
-        total, waits = totals.cycles, (round(totals.data_waits), round(totals.instruction_waits))
+        base, data, instructions = totals.parts
+        total = base + data + instructions
         unknown = totals.unknown / totals.loads if totals.loads else 0.0
         return CycleReport(
             total=total,
-            base=total - sum(waits),
-            flash_data=waits[0],
-            flash_instructions=waits[1],
-            instructions=round(totals.instructions),
+            base=base,
+            flash_data=data,
+            flash_instructions=instructions,
+            instructions=whole(totals.instructions),
             by_function=self._by_function(),
-            relative_error=relative_error(self._board, total, sum(waits), unknown),
+            relative_error=relative_error(self._board, total, data + instructions, unknown),
             unknown_share=unknown,
         )
 
@@ -159,7 +166,7 @@ class Tracer:
             state, results = ctypes.c_void_p(self._state), (ctypes.byref(inclusive), ctypes.byref(exclusive))
             calls = self._library.tracer_function(state, i, *results)
             if exclusive.instructions or calls:
-                found[function.name] = FunctionCycles(inclusive.cycles, exclusive.cycles, calls)
+                found[function.name] = FunctionCycles(sum(inclusive.parts), sum(exclusive.parts), calls)
         return found
 
     def _decode_block(self, address: int, size: int, out: Any) -> None:

@@ -98,17 +98,24 @@ class _Writer:
             "Inputs": self.integers(inputs),
             "Outputs": self.integers([self.indices[t] for t in node.outputs]),
         }
+        settings = self.settings(node, form, call)
         if form.options:
             fields["BuiltinOptionsType"] = getattr(self.schema.BuiltinOptions, form.options)
-            fields["BuiltinOptions"] = self.options(form, call)
+            fields["BuiltinOptions"] = self.table(form.options, **settings)
         return self.table("Operator", **fields)
 
-    def options(self, form: TfliteForm, call: Call) -> int:
-        fields = dict(form.encode(call))
+    def settings(self, node: Node, form: TfliteForm, call: Call) -> dict[str, Any]:
+        """The fields of the options table: asked for even where there is none, so that the operator can object."""
+        try:
+            fields = dict(form.encode(call))
+        except AssertionError as error:
+            fact = f"a .tflite file has no words for this {node.op.name}: {error}."
+            remedy = "Write the file before the lowering passes; or let the layer follow one that can take its activation."
+            raise Unsupported(f"{node.origin} ({self.graph.name})", fact, remedy) from error
         for key, value in fields.items():
             if isinstance(value, Sequence | np.ndarray):
                 fields[key] = self.integers([int(v) for v in value])
-        return self.table(form.options, **fields)
+        return fields
 
     def constant(self, node: Node, t: Tensor) -> int:
         """The place of a constant: shared by name while equal, else renamed after the node (each has its `shape`, say)."""

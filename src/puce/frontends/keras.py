@@ -61,6 +61,7 @@ class _Reader:
             "SeparableConv2D": self.separable_conv,
             "Add": self.add,
             "GlobalMaxPooling2D": self.global_max,
+            "ReLU": self.relu,
             "Rescaling": self.rescaling,
             "Normalization": self.normalization,
         }
@@ -226,6 +227,13 @@ class _Reader:
             raise Unsupported(self.place, f"the activation {kind} is not supported.", remedy_for(known))
         name = layer.name if layer.class_name == "Activation" else f"{layer.name}/{kind}"
         return self.operator(KerasLayer(known, name, {**settings, **config}, ()), inputs)
+
+    def relu(self, layer: KerasLayer, inputs: Names) -> Names:
+        """ReLU(6) is the activation of that name, which may be an operator of its own."""
+        plain = not (layer.config.get("negative_slope") or layer.config.get("threshold"))
+        if plain and layer.config.get("max_value") == 6 and decoder_of("Activation:relu6"):
+            return self.operator(KerasLayer("Activation:relu6", layer.name, {}, ()), inputs)
+        return self.operator(layer, inputs)
 
     def dense(self, layer: KerasLayer, inputs: Names) -> Names:
         """On a picture, Dense is a 1x1 convolution."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from ..errors import BadInput, Unsupported
 from ..ir import Array, Call, DType, Graph, Node, Quantization, Tensor
-from ..ops import REGISTRY, Op
+from ..ops import REGISTRY, Op, make
+from ..ops.reshape import Attrs as ReshapeAttrs
 from .model import ImportedModel
 
 FILE_LIMIT = 1 << 30  # bytes
@@ -186,6 +187,8 @@ def parse_quantization(q: Any) -> Quantization | None:
 
 
 def check_indices(operators: Sequence[FileOperator], inputs: Sequence[int], outputs: Sequence[int], count: int) -> None:
+    if any(not o.outputs for o in operators):
+        raise ValueError("an operator has no output")
     for name, indices, low in (
         *((o.name, o.inputs, -1) for o in operators),
         *((o.name, o.outputs, 0) for o in operators),
@@ -201,21 +204,27 @@ def check_indices(operators: Sequence[FileOperator], inputs: Sequence[int], outp
 def to_graph(file: File, place: str) -> Graph:
     """Strip the batch of every computed tensor, and let each operator decode its own options and constants."""
     names = unique_names(file.tensors)
-    computed = {*file.inputs, *(i for o in file.operators for i in o.outputs)}
-    tensors = {i: tensor_of(file.tensors[i], names[i], i in computed, place) for i in sorted(used(file))}
+    operators = live(file)
+    computed = {*file.inputs, *(i for o in operators.values() for i in o.outputs)}
+    wanted = {*file.inputs, *file.outputs, *(i for o in operators.values() for i in (*o.inputs, *o.outputs) if i >= 0)}
+    tensors = {i: tensor_of(file.tensors[i], names[i], i in computed, place) for i in sorted(wanted)}
     known = {tensors[i].name: tensors[i] for i in file.inputs}
-    nodes = []
-    for number, operator in enumerate(file.operators):
-        origin, _, _ = file.tensors[operator.outputs[0]].name.partition(";") if operator.outputs else ("", "", "")
+    nodes: list[Node] = []
+    for number, operator in operators.items():
+        origin = file.tensors[operator.outputs[0]].name.partition(";")[0]
         spot = f"{origin or operator.name} ({place}, operator {number})"
         op = operator_of(operator.name, spot)
         inputs, outputs = [tensors[i] for i in operator.inputs if i >= 0], [tensors[i] for i in operator.outputs]
         for t in inputs:
             if t.data is None and t.name not in known:
                 raise BadInput(spot, f"it reads {t.name}, which nothing before it computes.", AGAIN)
-        attrs, decoded = decode(op, operator.options, inputs, outputs, spot)
         if any(t.name in known for t in outputs):
             raise BadInput(spot, "it computes a tensor that is there already.", AGAIN)
+        flat = flattened(op, inputs, f"{outputs[0].name}/flat")
+        if flat is not None:
+            nodes.append(make("reshape", flat.name, (inputs[0].name,), (flat.name,), ReshapeAttrs(flat.shape), origin))
+            known[flat.name] = inputs[0] = flat
+        attrs, decoded = decode(op, operator.options, inputs, outputs, spot)
         known.update({t.name: t for t in (*decoded, *outputs)})
         ends = tuple(t.name for t in decoded), tuple(t.name for t in outputs)
         nodes.append(Node(op, outputs[0].name, *ends, attrs, origin))
@@ -226,9 +235,27 @@ def to_graph(file: File, place: str) -> Graph:
     return Graph(tuple(nodes), known, inputs_, outputs_, file.name)
 
 
-def used(file: File) -> set[int]:
-    ends = {*file.inputs, *file.outputs}
-    return ends | {i for o in file.operators for i in (*o.inputs, *o.outputs) if i >= 0}
+def live(file: File) -> dict[int, FileOperator]:
+    """The operators that the outputs depend on, by their number.
+
+    A RESHAPE's second input is no dependency: TensorFlow computes the shape (SHAPE, STRIDED_SLICE, PACK) from a batch
+    that may vary; here it is 1, and the shape that the file gives the output says it all.
+    """
+    needed, found = set(file.outputs), {}
+    for number, operator in reversed(list(enumerate(file.operators))):
+        if needed.intersection(operator.outputs):
+            first = operator.inputs[:1] if operator.name == "RESHAPE" else operator.inputs
+            found[number] = replace(operator, inputs=first)
+            needed.update(first)
+    return dict(sorted(found.items()))
+
+
+def flattened(op: Op, inputs: Sequence[Tensor], name: str) -> Tensor | None:
+    """The vector that FULLY_CONNECTED makes of a picture without saying so; None where it gets one anyway."""
+    x = inputs[0] if inputs else None
+    if op.name != "dense" or x is None or len(x.shape) == 1 or len(inputs) < 2 or inputs[1].shape[1:] != (x.size,):
+        return None
+    return x.like(name, (x.size,))
 
 
 def unique_names(tensors: Sequence[FileTensor]) -> list[str]:

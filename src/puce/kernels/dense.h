@@ -5,12 +5,14 @@
 
 #include "puce_kernel.h"
 
-/* clamp((sum * multiplier + offset) >> shift): equal to the rounded product of sum and a real scale, which packing.py
-   proves; r is multiplier, shift, offset (low, high word). */
+/* clamp((sum * multiplier + offset) >> (32 + shift)): equal to the rounded product of sum and a real scale, which
+   packing.py proves. r is multiplier, shift, offset (low, high word); the shift is negative for scales from 1/2 on. */
 PUCE_KERNEL int8_t puce_dense_requantize(int32_t sum, const int32_t *r, int low, int high)
 {
     const int64_t offset = (int64_t)((uint64_t)(uint32_t)r[3] << 32 | (uint32_t)r[2]);
-    const int64_t q = ((int64_t)sum * r[0] + offset) >> r[1];
+    const int64_t v = (int64_t)sum * r[0] + offset;
+    if (r[1] >= 0) return (int8_t)puce_clamp((int32_t)(v >> 32) >> r[1], low, high);
+    const int64_t q = v >> (32 + r[1]);
     return (int8_t)(q < low ? low : q > high ? high : q);
 }
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, Activation, activate, float_range
 from ..fixedpoint import clamp_range
 from ..ir import Array, Call, Tensor
-from ..packing import dense_requantization
+from ..packing import dense_in_pairs, dense_pairs_fit, dense_requantization
 from . import WHOLE, Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, register
 from .conv_2d import with_bias
 
@@ -51,7 +51,7 @@ def int8_constants(call: Call) -> tuple[Constant, ...]:
     table = dense_requantization(call, *clamp_range(call.y, call.attrs.activation))
     return (
         Constant("weights", call.constant(1), "[out][in]"),
-        Constant("requant", table, "an output: multiplier, shift, offset (low, high word)"),
+        Constant("requant", table, "an output: multiplier, shift - 32, offset (low, high word)"),
     )
 
 
@@ -72,10 +72,28 @@ def float_arguments(call: Call) -> str:
     return f"{sizes(call)}, /*clamp*/ {float_range(call.attrs.activation)}"
 
 
+def dsp_accepts(filled: bool) -> Callable[[Call], bool]:
+    """Vectors of a multiple of 8 are read where they lie, others from a copy that is filled up: two C functions."""
+    return lambda call: (
+        call.x.dtype == "int8" and (call.x.size % 8 != 0) == filled and dense_pairs_fit(call.constant(1))
+    )
+
+
+def dsp_constants(call: Call) -> tuple[Constant, ...]:
+    note = "two outputs a halfword; inputs 0 2, then 1 3; four pairs side by side while there are four"
+    return Constant("pairs", dense_in_pairs(call.constant(1)), note), int8_constants(call)[1]
+
+
+DSP = frozenset({"dsp"})
 KERNELS = (
+    Kernel("puce_dense_s8_dsp", "dense_dsp.h", dsp_accepts(False), int8_arguments, dsp_constants, needs=DSP),
+    Kernel(
+        "puce_dense_padded_s8_dsp", "dense_dsp.h", dsp_accepts(True), int8_arguments, dsp_constants,
+        scratch=lambda call: call.x.size + -call.x.size % 8, needs=DSP,
+    ),
     Kernel("puce_dense_s8", "dense.h", lambda call: call.x.dtype == "int8", int8_arguments, int8_constants),
     Kernel("puce_dense_f32", "dense.h", lambda call: call.x.dtype == "float32", float_arguments, float_constants),
-)
+)  # fmt: skip
 
 
 # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────

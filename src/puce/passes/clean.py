@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..ir import Graph, Node
-from .edit import exchanged, sole_reader, without
+from .edit import exchanged, rescales, sole_reader, without
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class RemoveDead:
 
 
 def does_nothing(graph: Graph, node: Node) -> bool:
+    if rescales(graph, node):
+        return False
     if node.op.view:
         return graph.tensors[node.inputs[0]].shape == graph.tensors[node.outputs[0]].shape
     return node.op.name == "pad" and not any(node.attrs.padding)

@@ -34,6 +34,11 @@ def sole_reader(graph: Graph, tensor: str) -> Node | None:
     return readers[0] if len(readers) == 1 and tensor not in graph.outputs else None
 
 
+def rescales(graph: Graph, node: Node) -> bool:
+    """Whether an operator changes the quantisation on the way: in int8 it then does more than its name says."""
+    return graph.tensors[node.inputs[0]].quantization != graph.tensors[node.outputs[0]].quantization
+
+
 def without(graph: Graph, node: Node) -> Graph | None:
     """The graph with a node of one input and one output skipped; None where it joins an input to an output directly."""
     before, after = node.inputs[0], node.outputs[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..ir import Graph, Node
-from .edit import exchanged, sole_reader
+from .edit import exchanged, rescales, sole_reader
 
 NON_NEGATIVE = ("relu", "relu6")
 
@@ -27,7 +27,7 @@ class FoldPad:
     def __call__(self, graph: Graph) -> Graph:
         for node in graph.nodes:
             reader = sole_reader(graph, node.outputs[0]) if node.op.name == "pad" else None
-            if reader is None or not self.exact(graph, node, reader):
+            if reader is None or rescales(graph, node) or not self.exact(graph, node, reader):
                 continue
             padding = tuple(a + b for a, b in zip(node.attrs.padding, reader.attrs.padding, strict=True))
             wider = replace(reader, inputs=(node.inputs[0], *reader.inputs[1:]), attrs=replace(reader.attrs, padding=padding))

@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..ir import Graph, Node
-from .edit import exchanged, sole_reader, without
+from .edit import exchanged, rescales, sole_reader, without
+
+CLAMPS = ("relu", "relu6")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class LiftActivation:
     def __call__(self, graph: Graph) -> Graph:
         for node in graph.nodes:
             before = fusible(graph, node)
-            if before is None or not commutes(before):
+            if before is None or not commutes(before) or rescales(graph, before):
                 continue
             above = graph.producer(before.inputs[0])
             if above is None or sole_reader(graph, before.inputs[0]) is not before or not (takes(above) or commutes(above)):
@@ -54,14 +56,14 @@ class FuseActivation:
 
 
 def fusible(graph: Graph, node: Node) -> Node | None:
-    """The operator before a relu, where the relu is its only reader."""
-    if node.op.name != "relu" or sole_reader(graph, node.inputs[0]) is not node:
+    """The operator before a relu, where the relu is its only reader and does nothing but clamp."""
+    if node.op.name not in CLAMPS or rescales(graph, node) or sole_reader(graph, node.inputs[0]) is not node:
         return None
     return graph.producer(node.inputs[0])
 
 
 def takes(node: Node) -> bool:
-    return node.op.name != "relu" and getattr(node.attrs, "activation", "") == "none"
+    return node.op.name not in CLAMPS and getattr(node.attrs, "activation", "") == "none"
 
 
 def commutes(node: Node) -> bool:
