@@ -58,8 +58,9 @@ TABLE = {
         "coverage": "text ir ops boards",
         "doctor": "boards build",
         "inventory": "text data",
+        "results": "text boards compiler evaluate analysis",
         "api": (
-            "text frontends passes quantize boards compiler evaluate run data zoo train report analysis quantized"
+            "results frontends passes quantize boards compiler run data zoo train report analysis quantized"
             " prediction validation pipeline coverage doctor"
         ),
         "puce": "api",
@@ -74,7 +75,7 @@ TYPES_ONLY = {("ir", "ops")}
 KERAS_MAY_STAND_IN = re.compile(r"(train|zoo)/|frontends/keras")
 TRAINING = {"keras", "tensorflow", "tensorflow_cpu", "torch", "jax"}
 HEAVY = TRAINING | {
-    "ai_edge_litert", "capstone", "elftools", "flatbuffers", "h5py", "jinja2", "matplotlib", "onnx", "PIL", "rich",
+    "ai_edge_litert", "capstone", "flatbuffers", "h5py", "jinja2", "matplotlib", "onnx", "PIL", "rich",
     "sklearn", "tflite", "unicorn", "ziglang",
 }  # fmt: skip
 MOST_LINES = 450

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_board_is_complete_and_consistent(name: str) -> None:
     board = load(name)
     assert board.name == name
     regions = sorted([(board.flash.start, board.flash.end), *((bank.start, bank.end) for bank in board.banks)])
-    assert all(a[1] <= b[0] for a, b in zip(regions, regions[1:], strict=False)), "memory regions overlap"
+    assert all(a[1] <= b[0] for a, b in pairwise(regions)), "memory regions overlap"
     assert 0 < board.flash.usable_bytes <= board.flash.bytes
     assert board.energy.low <= board.energy.value <= board.energy.high
     assert board.timing.line_bytes > 0 and board.flash.bytes % board.timing.line_bytes == 0
@@ -48,7 +49,7 @@ def test_stm32l4r9_is_the_chip_of_the_mission() -> None:
 
 
 def test_misspelt_name_is_answered_with_near_ones() -> None:
-    with pytest.raises(UnknownName, match="^nucleo-l4r5: no board has this name. Did you mean nucleo-l4r5zi or "):
+    with pytest.raises(UnknownName, match=r"^nucleo-l4r5: no board has this name. Did you mean nucleo-l4r5zi or "):
         load("nucleo-l4r5")
 
 

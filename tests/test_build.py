@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
+import fake_model
 import pytest
 
-import fake_model
 from puce.boards import load, names
 from puce.build import Elf, Firmware, Sizes, broken, build_firmware, build_library, check_fits
 from puce.build.toolchain import Compiler
@@ -90,7 +89,7 @@ def test_builds_at_the_same_time_do_not_meet(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         built = [pool.submit(build_firmware, [source], tmp_path, BOARD, tmp_path / "same.elf") for _ in range(4)]
         assert len({job.result().sizes.flash for job in built}) == 1
-    assert sorted(os.listdir(tmp_path)) == ["fake.c", "puce_model.h", "same.elf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fake.c", "puce_model.h", "same.elf"]
 
 
 def test_compiler_errors_come_in_its_own_words(tmp_path: Path) -> None:
@@ -140,10 +139,10 @@ def test_too_small_a_stack_is_refused(tmp_path: Path) -> None:
 def test_board_that_is_too_small_is_told_before_linking(tmp_path: Path) -> None:
     source = fake_model.write(tmp_path, "sram3")
     small = dataclasses.replace(BOARD, flash=dataclasses.replace(BOARD.flash, bytes=1024))
-    with pytest.raises(DoesNotFit, match="nucleo-l4r5zi: flash has 1.024.B and the firmware needs"):
+    with pytest.raises(DoesNotFit, match=r"nucleo-l4r5zi: flash has 1.024.B and the firmware needs"):
         build_firmware([source], tmp_path, small, tmp_path / "fake.elf")
     sizes = Sizes(text=0, rodata=0, data=0, bss=BOARD.banks[0].bytes, stack=16)
-    with pytest.raises(DoesNotFit, match="bank sram1 has 192.00.KiB and the firmware needs 192.02.KiB"):
+    with pytest.raises(DoesNotFit, match=r"bank sram1 has 192.00.KiB and the firmware needs 192.02.KiB"):
         check_fits(sizes, BOARD)
 
 

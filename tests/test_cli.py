@@ -197,7 +197,7 @@ def bad_inputs() -> list[tuple[str, str]]:
     return [
         ("run digits --board stm32l4r9", "no board has this name. Did you mean stm32l4r9i-disco?"),
         ("train digits --model lenet99", "no architecture has this name."),
-        ("train nosuchset --model digits", "no data set or folder has this name."),
+        ("train nosuchset --model digits-cnn", "no data set or folder has this name."),
         ("analyze {tmp}/missing.keras", "missing.keras"),
         ("analyze {tmp}/cut.keras", "cut.keras"),
         ("analyze {tmp}/cut.tflite", "cut.tflite"),

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import fake_model
 import pytest
 
-import fake_model
 from puce.boards import load
 from puce.build import build_firmware
 from puce.device import Emulator
@@ -46,12 +46,19 @@ LOOPS = {
     # cmp 1; it 1; both conditional instructions 1 each, one of them not executed; bx 1
     "conditional": ("cmp r0, r0\n ite eq\n addeq r1, #1\n addne r1, #1\n bx lr", 5, 5),
     # vmov 1 1; vadd 1 + 1 (waits for s1); vfma 3 + 1 (waits for s2); vdiv 14 + 1; bx 1
-    "floating": ("vmov s0, r0\n vmov s1, r0\n vadd.f32 s2, s0, s1\n vfma.f32 s3, s2, s2\n vdiv.f32 s4, s3, s3\n bx lr", 23, 6),
+    "floating": (
+        "vmov s0, r0\n vmov s1, r0\n vadd.f32 s2, s0, s1\n vfma.f32 s3, s2, s2\n vdiv.f32 s4, s3, s3\n bx lr",
+        1 + 1 + 2 + 4 + 15 + 1,
+        6,
+    ),
     # push 1 + 2; bl 2, movs 1, bx 3; nop 1; pop with pc 1 + 2
     "caller": ("push {r4, lr}\n bl callee\n nop\n pop {r4, pc}", 3 + 2 + 1 + 3 + 1 + 3, 6),
 }
 
-FUNCTION = '__asm__(".text\\n.syntax unified\\n.thumb\\n.p2align 4\\n.global {n}\\n.type {n}, %function\\n.thumb_func\\n{n}:\\n{b}\\n.size {n}, .-{n}");\n'
+FUNCTION = (
+    '__asm__(".text\\n.syntax unified\\n.thumb\\n.p2align 4\\n.global {n}\\n.type {n}, %function\\n"\n'
+    '".thumb_func\\n{n}:\\n{b}\\n.size {n}, .-{n}");\n'
+)
 # Reads one word of each line: r0 the table, r1 its lines, r2 how often.
 SWEEP = (
     "1: mov r3, r0\n mov r12, r1\n2: ldr r4, [r3]\n adds r3, #16\n subs.w r12, r12, #1\n bne 2b\n subs r2, #1\n bne 1b\n bx lr"

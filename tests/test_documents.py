@@ -53,7 +53,7 @@ def test_doctor_knows_every_library_that_is_installed_with_puce() -> None:
 
 
 def test_doctor_knows_every_extra() -> None:
-    modules = {"scikit-learn": "sklearn", "tensorflow-cpu": "tensorflow"}
+    modules = {"ai-edge-litert": "ai_edge_litert", "tensorflow-cpu": "tensorflow"}
     optional = PROJECT["optional-dependencies"]
     for extra, (known, _) in EXTRAS.items():
         named = {distribution(line) for line in optional[extra]}

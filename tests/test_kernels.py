@@ -44,10 +44,11 @@ def uses(op: Op, kernel: Kernel, seed: int, wanted: int = CASES) -> Iterator[Cal
 
 def one_node(op: Op, call: Call) -> Graph:
     named = [replace(t, name=f"in{i}") for i, t in enumerate(call.inputs)]
-    (y,) = (replace(t, name="out") for t in call.outputs)
+    ends = [replace(t, name=f"out{i}") for i, t in enumerate(call.outputs)]
     inputs = tuple(t.name for t in named if t.data is None)
-    node = Node(op, "layer", tuple(t.name for t in named), ("out",), call.attrs)
-    return Graph((node,), {t.name: t for t in (*named, y)}, inputs, ("out",), "case")
+    outputs = tuple(t.name for t in ends)
+    node = Node(op, "layer", tuple(t.name for t in named), outputs, call.attrs)
+    return Graph((node,), {t.name: t for t in (*named, *ends)}, inputs, outputs, "case")
 
 
 def compiled(op: Op, kernel: Kernel, call: Call, name: str, folder: Path) -> tuple[Graph, Sources]:
@@ -92,12 +93,23 @@ def test_c_on_this_computer_equals_the_reference(op: Op, kernel: Kernel, seed: i
         run = getattr(library, f"case{i}_run")
         run.restype = ctypes.c_void_p
         ins = pictures(graph, seed)
-        (want,) = graph.evaluate(*ins)
+        wanted = graph.evaluate(*ins)
         for j in range(PICTURES):
             rows = [np.ascontiguousarray(x[j]) for x in ins]
             address = run(*(ctypes.c_void_p(r.ctypes.data) for r in rows))
-            got = np.frombuffer(ctypes.string_at(address, want[j].nbytes), want.dtype).reshape(want[j].shape)
-            assert_same(got, want[j], f"{kernel.name}, seed {seed}, case {i}, picture {j}: {call.attrs} on {call.x.shape}")
+            for k, want in enumerate(wanted):
+                if k:
+                    output = getattr(library, f"case{i}_output_{k}")
+                    output.restype = ctypes.c_void_p
+                    address = output()
+                got = np.frombuffer(ctypes.string_at(address, want[j].nbytes), want.dtype).reshape(want[j].shape)
+                words = f"{kernel.name}, seed {seed}, case {i}, picture {j}, output {k}: {call.attrs} on {call.x.shape}"
+                assert_same(got, want[j], words)
+
+
+def accessors(name: str, side: str, count: int) -> list[str]:
+    """The functions that tell where the inputs or outputs lie; an output() without number does not exist."""
+    return [f"{name}_{side}{f'_{k}' if k else ''}" for k in range(count)]
 
 
 GLUE = """#include "case0.h"
@@ -131,9 +143,9 @@ def test_c_on_the_emulated_core_equals_the_reference(op: Op, kernel: Kernel, cor
     # the table keeps the linker from dropping what main does not call
     lines = [f'#include "{n}.h"' for n in names]
     cells = [
-        f"(void *)(size_t){n}_input{f'_{k}' if k else ''}, (void *)(size_t){n}_run"
+        f"(void *)(size_t){function}"
         for n, (_, g, _) in zip(names, cases, strict=True)
-        for k in range(len(g.inputs))
+        for function in (f"{n}_run", *accessors(n, "input", len(g.inputs)), *accessors(n, "output", len(g.outputs))[1:])
     ]
     (tmp_path / "everything.c").write_text(
         "#include <stddef.h>\n"
@@ -146,13 +158,14 @@ def test_c_on_the_emulated_core_equals_the_reference(op: Op, kernel: Kernel, cor
     with Emulator(firmware.elf, board) as device:
         for name, (call, graph, _) in zip(names, cases, strict=True):
             ins = pictures(graph, seed)
-            (want,) = graph.evaluate(*ins)
+            wanted = graph.evaluate(*ins)
             for j in range(PICTURES):
-                places = [device.call(f"{name}_input{f'_{k}' if k else ''}") for k in range(len(ins))]
+                places = [device.call(function) for function in accessors(name, "input", len(ins))]
                 for place, x in zip(places, ins, strict=True):
                     device.write(place, x[j].tobytes())
-                address = device.call(f"{name}_run", *places)
-                got = np.frombuffer(device.read(address, want[j].nbytes), want.dtype).reshape(want[j].shape)
-                assert_same(
-                    got, want[j], f"{kernel.name} on {core}, seed {seed}, {name}, picture {j}: {call.attrs} on {call.x.shape}"
-                )
+                first = device.call(f"{name}_run", *places)
+                others = [device.call(function) for function in accessors(name, "output", len(wanted))[1:]]
+                for k, (address, want) in enumerate(zip([first, *others], wanted, strict=True)):
+                    got = np.frombuffer(device.read(address, want[j].nbytes), want.dtype).reshape(want[j].shape)
+                    words = f"{kernel.name} on {core}, seed {seed}, {name}, picture {j}, output {k}"
+                    assert_same(got, want[j], f"{words}: {call.attrs} on {call.x.shape}")

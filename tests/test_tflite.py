@@ -31,7 +31,7 @@ from puce.passes.verify import verify
 from puce.quantize import calibrate, to_int8
 from puce.spatial import padding_name, same_padding
 
-IN_FILES = [name for name, op in REGISTRY.items() if op.tflite is not None]
+IN_FILES = [name for name, op in REGISTRY.items() if op.forms]
 
 
 def network() -> Graph:
@@ -143,11 +143,11 @@ def one_call(call: Call, op_name: str) -> Graph:
 
 
 def expressible(graph: Graph) -> bool:
-    """Whether .tflite has the words: its convolutions and pools know only VALID and SAME, RELU is not RELU6."""
+    """Whether .tflite has the words: its convolutions and pools know only VALID and SAME."""
     (node,) = graph.nodes
     call, a = graph.call(node), node.attrs
-    if node.op.name == "relu":
-        return bool(a.activation == "relu")
+    if node.op.form_of(call) is None:
+        return False
     if node.op.name == "pad" or not hasattr(a, "padding"):
         return True
     w = call.inputs[1].shape if len(call.inputs) > 1 else ()

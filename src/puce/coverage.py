@@ -111,7 +111,7 @@ def describe(op: Op) -> Operator:
         summary=op.summary,
         types=_types(uses),
         keras=tuple(_layer(name) for name in op.keras),
-        tflite=(op.tflite.operator,) if op.tflite else (),
+        tflite=tuple(form.operator for form in op.forms),
         onnx=op.onnx,
         limits=tuple(" ".join((limit.__doc__ or "").split()) for limit in op.limits),
         kernels=tuple(_kernel(kernel, uses) for kernel in op.kernels),

@@ -28,7 +28,6 @@ LIBRARIES = {
     "ziglang": "the C compiler",
     "unicorn": "the emulated core",
     "capstone": "prices of instructions",
-    "pyelftools": "sizes and symbols of the firmware",
     "pillow": "pictures from files",
     "pydantic": "run.json, checked",
     "typer": "this command line",
@@ -37,9 +36,10 @@ LIBRARIES = {
 """By the name on PyPI: what `pip install puce` brings; a test compares it with pyproject.toml."""
 
 EXTRAS = {
-    "train": (("keras", "tensorflow", "sklearn"), "training, and the digits set"),
+    "train": (("keras", "tensorflow"), "training"),
     "onnx": (("onnx",), "reading .onnx"),
     "report": (("matplotlib", "jinja2"), "plots and report.html"),
+    "oracle": (("ai_edge_litert",), "LiteRT as an outside witness of every validation"),
 }
 """By the name of the extra: the modules that it brings."""
 

@@ -79,6 +79,6 @@ def inventory(data_dir: Path | None = None) -> Inventory:
 def _entry(name: str, data_dir: Path | None) -> Entry:
     about = (SETS[name].__doc__ or "").strip().splitlines()[0]
     if name == "digits":
-        return Entry(name, about, "comes with scikit-learn")
+        return Entry(name, about, "comes with puce")
     copy = local(f"{name}.npz", data_dir)
     return Entry(name, about, str(copy) if copy else None)

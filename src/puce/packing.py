@@ -95,19 +95,41 @@ def pair_table(call: Call, weights: Array) -> Array:
     return wrap_int32(np.concatenate(columns, axis=1)).astype(np.int32)
 
 
-def dense_pairs_fit(weights: Array) -> bool:
-    """Whether two outputs share a halfword exactly, for sums of raw inputs: as `pairs_fit`, without bias."""
-    most = 128 * np.abs(weights.astype(np.int64)).sum(axis=1)
-    return bool(weights.min() >= -127 and 257 * most.max() < 2**31)
+def depthwise_table(call: Call) -> Array:
+    """int32 [channels, 7] of a 3x3 depthwise kernel: weights in three words, start of the sum, multiplier, half, shift.
+
+    SXTB16 and SXTB16 ROR 8 of the words give, in turn, the halfwords (row 0, row 1) for kx = 0, 1, 2, then row 2 for
+    kx = 0, 1, 2: in the low half for channels 0 and 1 of four, in the high half for 2 and 3, where their inputs lie.
+    """
+    w = call.constant(1).astype(np.int64)  # [3, 3, c]
+    c = w.shape[2]
+    start = call.constant(2).astype(np.int64) - call.x.q.z * w.sum(axis=(0, 1))
+    zero, low = np.zeros(c, np.int64), np.arange(c) % 4 < 2
+    below = [(np.where(low, w[2, kx], zero), np.where(low, zero, w[2, kx])) for kx in range(3)]
+    above = [(w[0, kx], w[1, kx]) for kx in range(3)]
+    halves = (*above, *below)
+    words = []
+    for even, odd in (halves[:2], halves[2:4], halves[4:]):
+        in_bytes = np.stack([even[0], odd[0], even[1], odd[1]], axis=1) & 0xFF
+        words.append(in_bytes @ (1 << np.array([0, 8, 16, 24])))
+    return wrap_int32(np.column_stack([*words, start, rounding(call)])).astype(np.int32)
+
+
+def dense_pairs_fit(call: Call) -> bool:
+    """Whether two outputs share a halfword exactly, for sums of raw inputs, and every scale is below 1/2."""
+    w = call.constant(1)
+    most = 128 * np.abs(w.astype(np.int64)).sum(axis=1)
+    fit = len(w) > 1 and w.min() >= -127 and 257 * most.max() < 2**31
+    return bool(fit and call.x.q.s * max(call.inputs[1].q.scale) / call.y.q.s < 0.5)
 
 
 def dense_in_pairs(weights: Array) -> Array:
     """int32 words from [outputs, inputs]: blocks of 4 pairs side by side, then the other pairs one by one.
 
-    Inputs are filled up to a multiple of 8 and outputs to a multiple of 2 with zeros.
+    Inputs are filled up to a multiple of 8 with zeros.
     """
     out, n = weights.shape
-    words = in_pairs(np.pad(weights, ((0, out % 2), (0, -n % 8))))  # [pairs, inputs / 2]
+    words = in_pairs(np.pad(weights, ((0, 0), (0, -n % 8))))  # [pairs, inputs / 2]
     whole = out // 8 * 4
     blocks = words[:whole].reshape(out // 8, 4, words.shape[1] // 2, 2).transpose(0, 2, 1, 3)
     return np.concatenate([blocks.ravel(), words[whole:].ravel()])

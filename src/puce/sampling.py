@@ -63,3 +63,14 @@ def spread(rng: Rng, x: Tensor, w: Tensor, taps: int) -> Quantization:
     """An output quantisation under which a sum of `taps` products neither saturates always nor vanishes."""
     typical = x.q.s * float(np.median(w.q.scale)) * 73 * 73 * np.sqrt(taps)
     return Quantization((float(np.float32(typical / 40 * np.exp(rng.uniform(-1, 1)))),), (integer(rng, -128, 127),))
+
+
+def anything(rng: Rng, name: str, shape: tuple[int, ...], kinds: tuple[DType, ...]) -> Tensor:
+    """A tensor to be computed, of any of these types; the first and the second are the most frequent."""
+    i = integer(rng, 0, 1) if rng.random() < 0.6 else integer(rng, 0, len(kinds) - 1)
+    kind = kinds[i]
+    if kind in ("float32", "int32"):
+        return Tensor(name, shape, kind)
+    if kind == "int16":
+        return Tensor(name, shape, kind, Quantization((scale(rng),), (0,)))
+    return Tensor(name, shape, kind, Quantization((scale(rng),), (integer(rng, 0, 255) - (128 if kind == "int8" else 0),)))

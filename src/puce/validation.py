@@ -186,6 +186,21 @@ def emulator(p: Pictures, compiled: Compiled) -> Witness:
     )
 
 
+def qemu(p: Pictures, graph: Graph, compiled: Compiled) -> Witness:
+    """The same C linked for QEMU's machine of this core, over the same protocol."""
+    from .device import qemu as machine
+
+    assert compiled.board is not None
+    twin = machine.twin(compiled.board)
+    again = compile_graph(
+        graph, compiled.folder / "qemu", twin, name=compiled.sources.name, fed_by_rows=compiled.schedule.fed_by_rows
+    )
+    assert again.elf is not None
+    with machine.Qemu(again.elf, twin) as device:
+        outputs = on_device(p, device, "C under QEMU")
+    return p.compare(f"QEMU {compiled.board.core.title}", outputs, lambda i: None)
+
+
 def validate_graph(
     graph: Graph,
     p: Pictures,
@@ -208,7 +223,7 @@ def validate_graph(
 
 
 def hear(compiled: Compiled, graph: Graph, p: Pictures, *, on: On, model: str, dataset: str) -> Verdict:
-    """Every witness in turn: reference, LiteRT where installed, host, and the emulated core where it is asked for."""
+    """Every witness in turn: reference, LiteRT where installed, host, and the device that `on` names."""
     witnesses, skipped = [reference(p)], list[str]()
     oracle = litert(p, tflite.to_bytes(graph))
     if isinstance(oracle, Witness):
@@ -216,8 +231,8 @@ def hear(compiled: Compiled, graph: Graph, p: Pictures, *, on: On, model: str, d
     else:
         skipped.append(oracle)
     witnesses.append(host(p, compiled))
-    if on == "emulator":
+    if on != "host":
         if compiled.board is None:
-            raise BadInput("--on emulator", "no board is named.", "Add --board, see `puce boards`; or use --on host.")
-        witnesses.append(emulator(p, compiled))
+            raise BadInput(f"--on {on}", "no board is named.", "Add --board, see `puce boards`; or use --on host.")
+        witnesses.append(emulator(p, compiled) if on == "emulator" else qemu(p, graph, compiled))
     return Verdict(model, dataset, on, tuple(witnesses), p.truth.dtype != np.float32, tuple(skipped))

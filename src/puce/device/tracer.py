@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from functools import cache
@@ -22,6 +23,7 @@ from puce.errors import BadInput, DeviceFailed
 SOURCE = Path(__file__).parent / "tracer.c"
 TRANSFERS = ("none", "jump", "call", "return")
 REGISTERS = 16
+CLONE = re.compile(r"(\.(constprop|isra|part|cold)(\.\d+)?)+$")  # what GCC calls a function that it has specialised
 
 
 class Load(ctypes.Structure):
@@ -160,13 +162,16 @@ class Tracer:
         )
 
     def _by_function(self) -> dict[str, FunctionCycles]:
-        found = {}
+        found: dict[str, FunctionCycles] = {}
         inclusive, exclusive = Counters(), Counters()
         for i, function in enumerate(self._elf.functions):
             state, results = ctypes.c_void_p(self._state), (ctypes.byref(inclusive), ctypes.byref(exclusive))
             calls = self._library.tracer_function(state, i, *results)
             if exclusive.instructions or calls:
-                found[function.name] = FunctionCycles(sum(inclusive.parts), sum(exclusive.parts), calls)
+                name = CLONE.sub("", function.name)
+                old = found.get(name, FunctionCycles(0, 0, 0))
+                within = max(old.inclusive, sum(inclusive.parts))  # a part is called by its whole
+                found[name] = FunctionCycles(within, old.exclusive + sum(exclusive.parts), max(old.calls, calls))
         return found
 
     def _decode_block(self, address: int, size: int, out: Any) -> None:

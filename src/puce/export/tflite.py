@@ -82,7 +82,8 @@ class _Writer:
         return bytes(self.builder.Output())
 
     def operator(self, node: Node) -> int:
-        call, form = self.graph.call(node), node.op.tflite
+        call = self.graph.call(node)
+        form = node.op.form_of(call)
         if form is None:
             raise Unsupported(
                 f"{node.origin} ({self.graph.name})",

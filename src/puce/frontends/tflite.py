@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import BadInput, Unsupported
 from ..ir import Array, Call, DType, Graph, Node, Quantization, Tensor
-from ..ops import REGISTRY, Op, make
+from ..ops import Op, TfliteForm, from_tflite, make
 from ..ops.reshape import Attrs as ReshapeAttrs
 from .model import ImportedModel
 
@@ -136,7 +136,8 @@ def parse_operator(operator: Any, codes: Sequence[str]) -> FileOperator:
     if index >= len(codes):
         raise ValueError(f"operator code {index} of {len(codes)}")
     name = codes[index]
-    form = next((f for op in REGISTRY.values() if (f := op.tflite) is not None and f.operator == name), None)
+    known = from_tflite(name)
+    form = known[1] if known else None
     options = None
     table = operator.BuiltinOptions()
     kind = operator.BuiltinOptionsType()
@@ -213,7 +214,7 @@ def to_graph(file: File, place: str) -> Graph:
     for number, operator in operators.items():
         origin = file.tensors[operator.outputs[0]].name.partition(";")[0]
         spot = f"{origin or operator.name} ({place}, operator {number})"
-        op = operator_of(operator.name, spot)
+        op, form = operator_of(operator.name, spot)
         inputs, outputs = [tensors[i] for i in operator.inputs if i >= 0], [tensors[i] for i in operator.outputs]
         for t in inputs:
             if t.data is None and t.name not in known:
@@ -224,7 +225,7 @@ def to_graph(file: File, place: str) -> Graph:
         if flat is not None:
             nodes.append(make("reshape", flat.name, (inputs[0].name,), (flat.name,), ReshapeAttrs(flat.shape), origin))
             known[flat.name] = inputs[0] = flat
-        attrs, decoded = decode(op, operator.options, inputs, outputs, spot)
+        attrs, decoded = decode(op, form, operator.options, inputs, outputs, spot)
         known.update({t.name: t for t in (*decoded, *outputs)})
         ends = tuple(t.name for t in decoded), tuple(t.name for t in outputs)
         nodes.append(Node(op, outputs[0].name, *ends, attrs, origin))
@@ -303,26 +304,24 @@ def unsupported_type(t: FileTensor, spot: str) -> Unsupported:
     return Unsupported(spot, f"values of type {t.type.lower()} are not supported.", "Convert the model to int8 or float32.")
 
 
-def operator_of(name: str, spot: str) -> Op:
-    for op in REGISTRY.values():
-        if op.tflite is not None and op.tflite.operator == name:
-            return op
+def operator_of(name: str, spot: str) -> tuple[Op, TfliteForm]:
+    if known := from_tflite(name):
+        return known
     fact = f"the operator {name} is not supported."
     raise Unsupported(spot, fact, "Replace it by operators that `puce ops` lists, and convert again.")
 
 
 def decode(
-    op: Op, options: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor], spot: str
+    op: Op, form: TfliteForm, options: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor], spot: str
 ) -> tuple[Any, tuple[Tensor, ...]]:
     """Attributes and inputs as the operator reads them, within its limits, and giving the outputs that the file names."""
-    assert op.tflite is not None
     try:
-        attrs, constants = op.tflite.decode(options, inputs, outputs)
+        attrs, constants = form.decode(options, inputs, outputs)
         decoded = (*(t for t in inputs if t.data is None), *(t for t in constants if t.data is not None))
         op.check(attrs, decoded, spot)
         wanted = [(t.shape, t.dtype) for t in op.infer(attrs, decoded)]
     except (*DAMAGED, KeyError, ZeroDivisionError) as error:
-        fact = f"its options or inputs are not those of {op.tflite.operator}: {error or type(error).__name__}."
+        fact = f"its options or inputs are not those of {form.operator}: {error or type(error).__name__}."
         raise BadInput(spot, fact, AGAIN) from error
     except Unsupported as error:
         raise Unsupported(spot, error.fact, error.remedy) from error

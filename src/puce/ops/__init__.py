@@ -124,7 +124,8 @@ class TfliteForm:
     `operator` is the name in the schema's BuiltinOperator, `options` that of its options table ("" for none).
     `encode(call)` gives the fields of that table; `decode(options, inputs, outputs)` reads it back: `options` is the
     generated table object or None, and constant inputs come in TFLite's layout, which `decode` returns in ours.
-    `constants(call)` gives the constant inputs in TFLite's layout, `version(call)` the operator's version.
+    `constants(call)` gives the constant inputs in TFLite's layout, `version(call)` the operator's version. Where one
+    operator of ours is several of TFLite's, `fits(call)` says whether this is the one.
     """
 
     operator: str
@@ -133,6 +134,7 @@ class TfliteForm:
     decode: Callable[[Any, Sequence[Tensor], Sequence[Tensor]], tuple[Any, tuple[Tensor, ...]]]
     constants: Callable[[Call], tuple[Tensor, ...]] = lambda call: call.inputs
     version: Callable[[Call], int] = lambda call: 1
+    fits: Callable[[Call], bool] = lambda call: True
 
 
 @dataclass(frozen=True)
@@ -174,9 +176,18 @@ class Op:
     rule: Rule = Rule()
     in_place: bool = False  # firing y may write where row y of the first input of the same size lies
     view: bool = False  # the output is the input's memory under another shape: no kernel
-    tflite: TfliteForm | None = None
+    tflite: TfliteForm | tuple[TfliteForm, ...] = ()
     keras: Mapping[str, KerasDecoder] = field(default_factory=dict)
     onnx: tuple[str, ...] = ()
+
+    @property
+    def forms(self) -> tuple[TfliteForm, ...]:
+        """Every operator of TFLite that this one is."""
+        return self.tflite if isinstance(self.tflite, tuple) else (self.tflite,)
+
+    def form_of(self, call: Call) -> TfliteForm | None:
+        """How one use stands in a .tflite file; None where the format has no word for it."""
+        return next((form for form in self.forms if form.fits(call)), None)
 
     def check(self, attrs: Any, inputs: Sequence[Tensor], place: str) -> None:
         """Raise Unsupported with the first limit's own docstring where a use breaks it."""
@@ -194,6 +205,11 @@ def register(op: Op) -> Op:
     assert op.name not in REGISTRY, f"two operators are called {op.name}"
     REGISTRY[op.name] = op
     return op
+
+
+def from_tflite(operator: str) -> tuple[Op, TfliteForm] | None:
+    """The operator, and its form, that TFLite's schema calls by this name."""
+    return next(((op, f) for op in REGISTRY.values() for f in op.forms if f.operator == operator), None)
 
 
 def make(op: str, name: str, inputs: Sequence[str], outputs: Sequence[str], attrs: Any, origin: str = "") -> Node:

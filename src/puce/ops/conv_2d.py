@@ -137,7 +137,7 @@ def pixels_at_once(call: Call) -> int:
 
 def dsp_scratch(call: Call) -> int:
     """Bytes of the windows: int16."""
-    return 2 * pixels_at_once(call) * runs(call).shape[1]
+    return 2 * pixels_at_once(call) * int(runs(call).shape[1])
 
 
 def dsp_arguments(call: Call) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, Activation, activate, float_range
 from ..fixedpoint import clamp_range
 from ..ir import Array, Call, Tensor
-from ..packing import dense_in_pairs, dense_pairs_fit, dense_requantization
+from ..packing import dense_in_pairs, dense_pairs_fit, dense_requantization, pair_order
 from . import WHOLE, Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, register
 from .conv_2d import with_bias
 
@@ -74,14 +74,14 @@ def float_arguments(call: Call) -> str:
 
 def dsp_accepts(filled: bool) -> Callable[[Call], bool]:
     """Vectors of a multiple of 8 are read where they lie, others from a copy that is filled up: two C functions."""
-    return lambda call: (
-        call.x.dtype == "int8" and (call.x.size % 8 != 0) == filled and dense_pairs_fit(call.constant(1))
-    )
+    return lambda call: call.x.dtype == "int8" and (call.x.size % 8 != 0) == filled and dense_pairs_fit(call)
 
 
 def dsp_constants(call: Call) -> tuple[Constant, ...]:
     note = "two outputs a halfword; inputs 0 2, then 1 3; four pairs side by side while there are four"
-    return Constant("pairs", dense_in_pairs(call.constant(1)), note), int8_constants(call)[1]
+    (_, requant), w = int8_constants(call), call.constant(1)
+    ordered = replace(requant, values=requant.values[pair_order(len(w)).ravel()])
+    return Constant("pairs", dense_in_pairs(w), note), ordered
 
 
 DSP = frozenset({"dsp"})

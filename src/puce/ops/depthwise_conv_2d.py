@@ -13,7 +13,7 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, activate, float_range
 from ..fixedpoint import channel_multipliers, clamp_range, requantize
 from ..ir import Array, Call, Tensor
-from ..packing import requantization
+from ..packing import depthwise_table, requantization, rounds_in_four
 from ..spatial import NO_PADDING, output_size, pad, padding_name, same_padding, span, windows
 from . import Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
 from .conv_2d import Attrs, input_has_rows_columns_channels, with_bias
@@ -101,12 +101,46 @@ def accepts(kind: str, one_row: bool) -> Callable[[Call], bool]:
     return lambda call: call.x.dtype == kind and (call.inputs[1].shape[0] == 1) == one_row
 
 
+def dsp_accepts(call: Call) -> bool:
+    """3x3 in steps of 1 or 2, channels in fours: what nets for small cores are made of."""
+    a: Attrs = call.attrs
+    if call.x.dtype != "int8" or multiplier(call.x, call.inputs[1]) > 1 or call.x.shape[2] % 4:
+        return False
+    shape_fits = call.inputs[1].shape[:2] == (3, 3) and a.stride[1] in (1, 2) and a.dilation[1] == 1
+    return shape_fits and rounds_in_four(call, call.constant(1).reshape(9, -1).T)
+
+
+def dsp_constants(call: Call) -> tuple[Constant, ...]:
+    note = "a channel: nine weights in three words, start of the sum, multiplier, rounding, shift"
+    return (Constant("table", depthwise_table(call), note),)
+
+
+def dsp_scratch(call: Call) -> int:
+    """Bytes of the columns of four channels, 32 each."""
+    a: Attrs = call.attrs
+    return 32 * ((call.y.shape[1] - 1) * a.stride[1] + 3)
+
+
+def dsp_arguments(call: Call) -> str:
+    low, high = clamp_range(call.y, call.attrs.activation)
+    a: Attrs = call.attrs
+    return (
+        f"/*in*/ {call.x.shape[1]}, {call.x.shape[2]}, /*out*/ {call.y.shape[1]}, "
+        f"/*stride, left*/ {a.stride[1]}, {a.padding[2]}, /*zero points*/ {call.x.q.z}, {call.y.q.z}, "
+        f"/*clamp*/ {low}, {high}"
+    )
+
+
 KERNELS = (
+    Kernel(
+        "puce_depthwise_conv_2d_s8_dsp", "depthwise_conv_2d_dsp.h", dsp_accepts, dsp_arguments, dsp_constants,
+        scratch=dsp_scratch, needs=frozenset({"dsp"}),
+    ),
     Kernel("puce_depthwise_conv_2d_s8", "depthwise_conv_2d.h", accepts("int8", False), int8_arguments, int8_constants),
     Kernel("puce_depthwise_conv_1d_s8", "depthwise_conv_2d.h", accepts("int8", True), int8_arguments, int8_constants),
     Kernel("puce_depthwise_conv_2d_f32", "depthwise_conv_2d.h", accepts("float32", False), float_arguments, float_constants),
     Kernel("puce_depthwise_conv_1d_f32", "depthwise_conv_2d.h", accepts("float32", True), float_arguments, float_constants),
-)
+)  # fmt: skip
 
 
 # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -191,6 +225,8 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         kh, kw, sh, sw, dh, dw = (int(v) for v in rng.integers(1, (5, 5, 4, 4, 3, 3)))
         h, w, c = (int(v) for v in rng.integers(1, (12, 12, 20)))
         m = 1 if rng.random() < 0.7 else sampling.integer(rng, 2, 5)
+        if rng.random() < 0.5:  # what the DSP kernel is for
+            kh, kw, sw, dw, c, m = 3, 3, min(sw, 2), 1, 4 * sampling.integer(rng, 1, 5), 1
         reach = (span(kh, dh), span(kh, dh), span(kw, dw), span(kw, dw))
         top, bottom, left, right = (int(rng.integers(0, r)) for r in reach)
         a = Attrs((sh, sw), (top, bottom, left, right), (dh, dw), sampling.fused(rng))

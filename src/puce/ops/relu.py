@@ -6,7 +6,7 @@ LiteRT's rule, found by experiment: (x - zero point) is requantised to the outpu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -94,14 +94,14 @@ KERNELS = (
 def form(operator: str, activation: Activation) -> TfliteForm:
     """TFLite has one operator for each clamp, none with options."""
 
-    def encode(call: Call) -> Mapping[str, Any]:
-        assert call.attrs.activation == activation, f"{operator} is not {call.attrs.activation}"
-        return {}
-
     def decode(options: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[Attrs, tuple[Tensor, ...]]:
         return Attrs(activation), tuple(inputs)
 
-    return TfliteForm(operator, "", encode, decode, version=lambda call: 2 if call.x.dtype == "int8" else 1)
+    return TfliteForm(
+        operator, "", lambda call: {}, decode,
+        version=lambda call: 2 if call.x.dtype == "int8" else 1,
+        fits=lambda call: bool(call.attrs.activation == activation),
+    )  # fmt: skip
 
 
 def from_layer(layer: KerasLayer, inputs: Sequence[Tensor]) -> Imported:
@@ -133,7 +133,7 @@ OP = register(Op(
     formula=lambda call: f"out[i] = {call.attrs.activation}(in[i])",
     macc=lambda call: call.y.size,
     in_place=True,
-    tflite=form("RELU", "relu"),
+    tflite=(form("RELU", "relu"), form("RELU6", "relu6")),
     keras={
         "ReLU": from_layer,
         "Activation:relu": lambda layer, inputs: Imported(Attrs("relu")),

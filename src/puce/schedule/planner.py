@@ -185,7 +185,8 @@ def plan(
 
     Raises Unsupported where no kernel computes a node, DoesNotFit where the buffers do not fit the banks.
     """
-    assert all(graph.readers(t) or t in graph.outputs for n in graph.nodes for t in n.outputs), "dead nodes are removed before"
+    read = {*graph.outputs, *(t for n in graph.nodes for t in n.inputs)}
+    assert all(read.intersection(n.outputs) for n in graph.nodes), "dead nodes are removed before"
     choose = choose or first_kernel(features)
     kernels = {n.name: choose(n, graph.call(n)) for n in graph.nodes if not n.op.view}
     if fed_by_rows and len(graph.inputs) != 1:

@@ -103,14 +103,11 @@ class Replay:
         for tensor, r in seen:
             self.read(tensor, r)  # scratch and state are written while the inputs are still read
         kinds = {w.kind for w in windows}
-        height = call.y.rows
+        last = "rows" not in kinds
         if "reduce" in kinds:
-            steps = next(t.rows for t, w in zip(call.data, windows, strict=True) if w.kind == "reduce")
-            rows = range(height) if y == steps - 1 else range(0)
-        else:
-            rows = range(y, y + 1) if "rows" in kinds else range(height)
+            last = y == next(t.rows for t, w in zip(call.data, windows, strict=True) if w.kind == "reduce") - 1
         for t in call.outputs:
-            for r in rows:
+            for r in range(t.rows) if last else range(y, y + 1) if "rows" in kinds else ():
                 self.write(t.name, r)
         for tensor, r in seen:
             # an output may take the place of an input only where the operator allows it, and then exactly row on row

@@ -34,12 +34,12 @@ def firings(graph: Graph, node: Node, windows: Sequence[Window]) -> int:
     return graph.tensors[node.outputs[0]].rows if "rows" in kinds else 1
 
 
-def rows_written(graph: Graph, node: Node, windows: Sequence[Window], firing: int) -> int:
-    """Rows of the output that a firing finishes: one, or all at the (last) firing of a node that needs everything."""
+def rows_written(graph: Graph, node: Node, output: str, windows: Sequence[Window], firing: int) -> int:
+    """Rows of an output that a firing finishes: one, or all at the (last) firing of a node that needs everything."""
     if any(w.kind == "reduce" for w in windows):
         last = firing == firings(graph, node, windows) - 1
-        return graph.tensors[node.outputs[0]].rows if last else 0
-    return 1 if any(w.kind == "rows" for w in windows) else graph.tensors[node.outputs[0]].rows
+        return graph.tensors[output].rows if last else 0
+    return 1 if any(w.kind == "rows" for w in windows) else graph.tensors[output].rows
 
 
 def simulate(
@@ -80,8 +80,8 @@ def simulate(
         trace.fired.setdefault(node.name, []).append(now)
         for name, rows in needs:
             trace.used.setdefault(name, {}).update(dict.fromkeys(rows, now))
-        new = rows_written(graph, node, spans, y)
         for name in node.outputs:
+            new = rows_written(graph, node, name, spans, y)
             trace.written.setdefault(name, []).extend([now] * new)
             made[name] += new
         count[node.name] += 1
