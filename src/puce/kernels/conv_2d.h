@@ -55,22 +55,63 @@ PUCE_KERNEL void puce_conv_2d_s8(const int8_t *const *x, int8_t *y, const int8_t
     }
 }
 
+/* sums[channel][pixel] += four rows of weights, `apart` from each other, times `pixels` runs of x, `step` apart: a value
+   read once serves four products, a weight as many as there are pixels */
+PUCE_KERNEL void puce_conv_2d_f32_run(float sums[4][4], const float *x, int step, int pixels, const float *weights,
+                                      const int *apart, int n)
+{
+    n = puce_hidden(n);
+    for (int i = 0; i < n; i++) {
+        float v[4];
+        for (int p = 0; p < pixels; p++) v[p] = x[p * step + i];
+        for (int o = 0; o < 4; o++) {
+            const float weight = weights[apart[o] + i];
+            for (int p = 0; p < pixels; p++) sums[o][p] += v[p] * weight;
+        }
+    }
+}
+
+/* All channels of `pixels` pixels (4 or 1), whose windows reach out of the picture only if it is one pixel */
+PUCE_KERNEL void puce_conv_2d_f32_pixels(const float *const *x, float *y, const float *weights, const float *bias,
+                                         int pixels, int start, int w, int c, int oc, int kh, int kw, int sw, int dw,
+                                         float low, float high)
+{
+    const int taps = kh * kw * c;
+    const int first = pixels > 1 ? 0 : puce_first_tap(start, dw);
+    const int last = pixels > 1 ? kw : puce_last_tap(start, dw, kw, w);
+    for (int o = 0; o < oc; o += 4) {
+        const int more = oc - o - 1;
+        const int apart[4] = {0, (more < 1 ? more : 1) * taps, (more < 2 ? more : 2) * taps, (more < 3 ? more : 3) * taps};
+        float sums[4][4] = {{0}};
+        for (int ky = 0; ky < kh; ky++) {
+            if (!x[ky] || first >= last) continue;
+            const float *wt = weights + o * taps + (ky * kw + first) * c;
+            const float *px = x[ky] + (start + first * dw) * c;
+            if (dw == 1) {
+                puce_conv_2d_f32_run(sums, px, sw * c, pixels, wt, apart, (last - first) * c);
+            } else {
+                for (int kx = first; kx < last; kx++, px += dw * c, wt += c)
+                    puce_conv_2d_f32_run(sums, px, sw * c, pixels, wt, apart, c);
+            }
+        }
+        for (int i = 0; i < 4 && i <= more; i++)
+            for (int p = 0; p < pixels; p++) y[p * oc + o + i] = puce_clamp_f32(sums[i][p] + bias[o + i], low, high);
+    }
+}
+
 PUCE_KERNEL void puce_conv_2d_f32(const float *const *x, float *y, const float *weights, const float *bias,
                                   int w, int c, int ow, int oc, int kh, int kw, int sw, int left, int dw,
                                   float low, float high)
 {
-    for (int ox = 0; ox < ow; ox++) {
-        const float *wt = weights;
-        for (int o = 0; o < oc; o++) {
-            float sum = bias[o];
-            for (int ky = 0; ky < kh; ky++)
-                for (int kx = 0; kx < kw; kx++, wt += c) {
-                    const int ix = ox * sw - left + kx * dw;
-                    if (!x[ky] || ix < 0 || ix >= w) continue;
-                    const float *px = x[ky] + ix * c;
-                    for (int i = 0; i < c; i++) sum += px[i] * wt[i];
-                }
-            *y++ = puce_clamp_f32(sum, low, high);
+    const int inside = left == 0 && (ow - 1) * sw + (kw - 1) * dw < w; /* no window leaves its rows */
+    for (int ox = 0; ox < ow;) {
+        const int start = ox * sw - left;
+        if (ox + 4 <= ow && (inside || (start >= 0 && start + 3 * sw + (kw - 1) * dw < w))) {
+            puce_conv_2d_f32_pixels(x, y + ox * oc, weights, bias, 4, start, w, c, oc, kh, kw, sw, dw, low, high);
+            ox += 4;
+        } else {
+            puce_conv_2d_f32_pixels(x, y + ox * oc, weights, bias, 1, start, w, c, oc, kh, kw, sw, dw, low, high);
+            ox++;
         }
     }
 }

@@ -42,10 +42,21 @@ PUCE_KERNEL void puce_dense_s8(const int8_t *x, int8_t *y, const int8_t *weights
 PUCE_KERNEL void puce_dense_f32(const float *x, float *y, const float *weights, const float *bias, int n, int out,
                                 float low, float high)
 {
-    for (int o = 0; o < out; o++, weights += n) {
-        float sum = bias[o];
-        for (int i = 0; i < n; i++) sum += x[i] * weights[i];
-        *y++ = puce_clamp_f32(sum, low, high);
+    for (int o = 0; o < out; o += 4) {
+        const int more = out - o - 1;
+        const float *w0 = weights + o * n;
+        const float *w1 = w0 + (more < 1 ? more : 1) * n;
+        const float *w2 = w0 + (more < 2 ? more : 2) * n;
+        const float *w3 = w0 + (more < 3 ? more : 3) * n;
+        float sums[4] = {0, 0, 0, 0};
+        for (int i = 0; i < n; i++) {
+            const float v = x[i];
+            sums[0] += v * w0[i];
+            sums[1] += v * w1[i];
+            sums[2] += v * w2[i];
+            sums[3] += v * w3[i];
+        }
+        for (int i = 0; i < 4 && i <= more; i++) *y++ = puce_clamp_f32(sums[i] + bias[o + i], low, high);
     }
 }
 

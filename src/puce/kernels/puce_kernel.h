@@ -33,6 +33,14 @@ PUCE_KERNEL float puce_clamp_f32(float x, float low, float high)
     return x < low ? low : x > high ? high : x;
 }
 
+/* A number that the compiler cannot see: a loop up to it is not unrolled, and stays within the kilobyte or so that the
+   flash accelerators of small cores hold. */
+PUCE_KERNEL int puce_hidden(int n)
+{
+    __asm__("" : "+r"(n));
+    return n;
+}
+
 /* Four bytes at any address, the first lowest: one load on a core that allows it. */
 PUCE_KERNEL int32_t puce_word(const void *from)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reshape and Flatten: the same bytes under another shape, so no code and no memory."""
+"""Reshape, Flatten, Squeeze, ExpandDims: the same bytes under another shape, so no code and no memory."""
 
 from __future__ import annotations
 
@@ -67,6 +67,18 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         yield Call(a, (x,), infer(a, (x,)))
 
 
+def never(call: Call) -> bool:
+    """These are read; what is written is RESHAPE."""
+    return False
+
+
+FORMS = (
+    TfliteForm("RESHAPE", "ReshapeOptions", encode, decode, constants),
+    TfliteForm("SQUEEZE", "SqueezeOptions", encode, decode, fits=never),
+    TfliteForm("EXPAND_DIMS", "ExpandDimsOptions", encode, decode, fits=never),
+)
+
+
 OP = register(Op(
     name="reshape",
     summary="The same values under another shape; costs nothing.",
@@ -75,7 +87,7 @@ OP = register(Op(
     limits=(sizes_match,),
     rule=Rule("same"),
     view=True,
-    tflite=TfliteForm("RESHAPE", "ReshapeOptions", encode, decode, constants),
+    tflite=FORMS,
     keras={"Flatten": from_flatten, "Reshape": from_reshape},
-    onnx=("Reshape", "Flatten"),
+    onnx=("Reshape", "Flatten", "Squeeze", "Unsqueeze"),
 ))  # fmt: skip

@@ -51,4 +51,4 @@ def does_nothing(graph: Graph, node: Node) -> bool:
         return False
     if node.op.view:
         return graph.tensors[node.inputs[0]].shape == graph.tensors[node.outputs[0]].shape
-    return node.op.name == "pad" and not any(node.attrs.padding)
+    return node.op.name == "pad" and not any((*node.attrs.padding, *node.attrs.channels))

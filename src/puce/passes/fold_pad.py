@@ -26,7 +26,8 @@ class FoldPad:
 
     def __call__(self, graph: Graph) -> Graph:
         for node in graph.nodes:
-            reader = sole_reader(graph, node.outputs[0]) if node.op.name == "pad" else None
+            zeros = node.op.name == "pad" and node.attrs.is_a_frame_of_zeros
+            reader = sole_reader(graph, node.outputs[0]) if zeros else None
             if reader is None or rescales(graph, node) or not self.exact(graph, node, reader):
                 continue
             padding = tuple(a + b for a, b in zip(node.attrs.padding, reader.attrs.padding, strict=True))
