@@ -2,7 +2,7 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint docs ci
+.PHONY: help setup test test-slow lint docs golden diff ci
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,5 +24,12 @@ lint: ## ruff, its formatter, mypy --strict
 docs: ## write the reference pages that are generated from the code
 	$(PYTHON) -m puce.cli ops --markdown > docs/reference/operators.md.part
 	mv docs/reference/operators.md.part docs/reference/operators.md
+
+golden: ## write down what the golden models take now; say in the commit why it changed
+	$(PYTHON) tools/measure.py > tests/golden/expected.json.part
+	mv tests/golden/expected.json.part tests/golden/expected.json
+
+diff: ## C text, flash, RAM and cycles of the golden models: main against the working tree
+	PYTHON=$(PYTHON) tools/diff.sh
 
 ci: lint test test-slow ## what CI runs

@@ -75,7 +75,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UnknownName) as caught:
         load("digit")
     assert str(caught.value) == (
-        "digit: no data set or folder has this name. Did you mean digits? Known: cifar10, digits, mnist.\n"
+        "digit: no data set or folder has this name. Did you mean digits? Known: cifar10, cifar100, digits, fashion_mnist, mnist.\n"
         "Name one of these, or a folder with one sub-folder a class."
     )
 
@@ -154,7 +154,7 @@ def test_train_and_test_folders_are_kept_and_their_leak_is_told(tmp_path: Path) 
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("puce.data.class_folder.PIXEL_LIMIT", 150)
+    monkeypatch.setattr("puce.data.picture.PIXEL_LIMIT", 150)
     folder = _class_folder(tmp_path)
     _save(folder / "dog" / "bomb.png", 9, (16, 16))
     assert [s.path for s in load(folder).skipped] == ["dog/bomb.png"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cost
+from . import cost, passes
 from .boards import Board
 from .compiler import Compiled, Fit, Memory, compile_graph, judge, roomy
 from .errors import DoesNotFit
@@ -21,7 +21,11 @@ from .units import Estimate, count, microjoules, milliseconds, percent, size
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """The needs of one model. Bytes are exact; cycles, time and energy are modelled and carry their error."""
+    """The needs of one model. Bytes are exact; cycles, time and energy are modelled and carry their error.
+
+    `parameters`, `macs` and `macc` are the user's model's; the compiled one may have fewer: `macs_compiled`, the layers,
+    and `removed`, which says where.
+    """
 
     model: str
     graph: Graph
@@ -36,6 +40,12 @@ class Analysis:
     time: cost.Time | None = None
     fit: Fit | None = None
     flash_wait_cycles: int = 0
+    removed: tuple[passes.Removed, ...] = ()
+
+    @property
+    def macs_compiled(self) -> int:
+        """Multiply-accumulates that are left."""
+        return sum(layer.macs for layer in self.layers)
 
     @property
     def ok(self) -> bool:
@@ -50,7 +60,7 @@ class Analysis:
         time = self.time
         return {
             "model": self.model, "type": self.graph.tensors[self.graph.inputs[0]].dtype,
-            "parameters": self.parameters, "macs": self.macs, "macc": self.macc, **memory,
+            "parameters": self.parameters, "macs": self.macs, "macc": self.macc, "macs_compiled": self.macs_compiled, **memory,
             "board": self.board.name if self.board else None,
             "cycles": time.cycles.as_json() if time else None,
             "latency_ms": time.latency_ms.as_json() if time else None,
@@ -59,6 +69,7 @@ class Analysis:
             "reasons": list(self.fit.reasons) if self.fit else [],
             "advice": list(self.fit.advice) if self.fit else [],
             "layers": [layer.as_json() for layer in self.layers],
+            "removed": [each.as_json() for each in self.removed],
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -69,6 +80,7 @@ class Analysis:
             f"{count(self.parameters)} parameters, {count(self.macs)} multiply-accumulates "
             f"({count(self.macc)} MACC as Cube.AI counts)"
         )
+        parts += self._removed()
         if self.memory is None or self.board is None or self.fit is None:
             parts.append(
                 f"weights {size(self.weight_bytes)}, activations {size(self.activation_bytes)}, input and output inside"
@@ -94,6 +106,20 @@ class Analysis:
                 row += [count(cycles), percent(cycles / total), f"{cycles / layer.macs:.2f}" if layer.macs else ""]
             rows.append(row)
         return table(head, rows, right={3, 4, 5, 6, 7, 8, 9, 10})
+
+    def _removed(self) -> list[str]:
+        """One line; the layer that lost most is named."""
+        fewer = [r for r in self.removed if r.macs_saved]
+        if not fewer:
+            return []
+        top = max(fewer, key=lambda r: r.macs_saved)
+        others = f" and others in {len(fewer) - 1} more layers" if len(fewer) > 1 else ""
+        nbytes = sum(r.bytes_saved for r in self.removed)
+        return [
+            f"constant channels: {top.channels} of {top.of} in {top.layer}{others} removed: {count(self.macs_compiled)} "
+            f"multiply-accumulates are left, {count(self.macs - self.macs_compiled)} and {size(nbytes)} less, "
+            "no output bit changed"
+        ]
 
     def _bars(self) -> list[str]:
         assert self.memory and self.board
@@ -139,16 +165,21 @@ def analyze_graph(
     """
     with tempfile.TemporaryDirectory() as folder:
         compiled = _compile(graph, Path(folder), board, name, fed_by_rows)
-        lowered, macs = compiled.graph, sum(layer.macs for layer in compiled.layers())
-        counted = sum(t.size for t in lowered.constants()) if parameters is None else parameters
+        imported, lowered = passes.run(graph), compiled.graph
+        macs, less = sum(n.op.macs(imported.call(n)) for n in imported.nodes), passes.removed(imported, lowered)
+        counted = sum(t.size for t in imported.constants()) if parameters is None else parameters
         weights = sum(compiled.sources.weight_bytes.values())
         macc = sum(n.op.macc(graph.call(n)) for n in graph.nodes)
         if board is None or compiled.linked is None:
-            return Analysis(name, lowered, counted, macs, macc, compiled.layers(), compiled.schedule.activation_bytes, weights)
+            return Analysis(
+                name, lowered, counted, macs, macc, compiled.layers(), compiled.schedule.activation_bytes, weights,
+                removed=less,
+            )  # fmt: skip
         cycles, error, waits, by_layer = profile(compiled, board)
         return Analysis(
             name, lowered, counted, macs, macc, compiled.layers(by_layer), compiled.schedule.activation_bytes, weights,
             board, compiled.linked, cost.Time.on(board, cycles, error), judge(compiled, compiled.linked, board), waits,
+            less,
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from .results import BoardList, CompileResult, Prediction, ReportResult, RunResu
 if TYPE_CHECKING:
     from .analysis import Analysis
     from .boards import Board
-    from .data import Dataset
+    from .data import Check, Dataset
     from .frontends import ImportedModel
     from .quantized import Quantized
     from .validation import Verdict
@@ -26,11 +26,46 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "int8"]
 
 
-def load_data(name: str | Path, data_dir: str | Path | None = None) -> Dataset:
-    """Load a data set: a name (digits, mnist, cifar10) or a folder with one sub-folder a class."""
+def load_data(
+    name: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    group: str | None = None,
+) -> Dataset:
+    """Load a data set: a name (digits, mnist, cifar10, ...), a folder with one sub-folder a class, a zip, a CSV list.
+
+    `size` (height, width) and `group` are for pictures in files; pictures whose names agree in what the regular
+    expression `group` matches (a patient, a burst) stay in one split.
+    """
     from . import data
 
-    return data.load(name, data_dir)
+    return data.load(name, data_dir, size=size, group=group)
+
+
+def check_data(
+    name: str | Path,
+    fix: str | Path | None = None,
+    *,
+    group: str | None = None,
+    against: str | Path | None = None,
+    data_dir: str | Path | None = None,
+) -> Check:
+    """Look for what spoils a training: unusable files, copies, leaks, wrong labels, imbalance, shortcuts.
+
+    `fix` is a new folder for a cleaned copy; the original is only read. `against` is a run that was trained on this set:
+    the shortcut test is judged by its accuracy.
+    """
+    from . import data
+    from .run import Run, TrainRecord
+
+    place = data.place_of(name)
+    if fix is not None and place is None:
+        raise BadInput(f"--fix {fix}", f"{name} is no folder of files.", "A cleaned copy is made of pictures in files.")
+    source = data.load(name, data_dir) if place is None else data.listing(place, group)
+    trained = Run.open(against).get(TrainRecord) if against is not None else None
+    found = data.check(source, trained.test if trained else None)
+    return data.fix(source, found, Path(fix)) if fix is not None and isinstance(source, data.Listing) else found
 
 
 def load_model(source: Any) -> ImportedModel:

@@ -40,7 +40,7 @@ class Inventory:
         return {"datasets": [entry.as_json() for entry in self.entries]}
 
     def __str__(self) -> str:
-        return "\n".join(f"{e.name:<10}{e.about}\n{'':<10}{e.place or 'is downloaded when first used'}" for e in self.entries)
+        return "\n".join(f"{e.name:<15}{e.about}\n{'':<15}{e.place or 'is downloaded when first used'}" for e in self.entries)
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,5 @@ def _entry(name: str, data_dir: Path | None) -> Entry:
     about = (SETS[name].__doc__ or "").strip().splitlines()[0]
     if name == "digits":
         return Entry(name, about, "comes with puce")
-    copy = local(f"{name}.npz", data_dir)
+    copy = local(f"{name}.npz", data_dir) or local(name, data_dir)
     return Entry(name, about, str(copy) if copy else None)

@@ -12,17 +12,16 @@ from .fixedpoint import channel_multipliers, wrap_int32
 from .ir import Array, Call
 
 
-def requantization(call: Call, folded: Array | None = None) -> Array:
-    """int32 [channels, 3]: bias, multiplier, shift.
-
-    `folded` [channels] is the sum of each channel's weights where the kernel multiplies raw inputs: the bias then
-    carries - zero point * sum, so that sum(x * w) + bias == sum((x - zero point) * w) + the real bias.
-    """
-    bias = call.constant(2).astype(np.int64)
-    if folded is not None:
-        bias = bias - call.x.q.z * folded.astype(np.int64)
+def requantization(call: Call) -> Array:
+    """int32 [channels, 3]: bias, multiplier, shift, of sums of inputs less their zero point."""
     multiplier, shift = channel_multipliers(call.x, call.inputs[1], call.y)
-    return np.stack(np.broadcast_arrays(bias, multiplier, shift), axis=1).astype(np.int32)
+    return np.stack(np.broadcast_arrays(call.constant(2), multiplier, shift), axis=1).astype(np.int32)
+
+
+def folded(call: Call, weights: Array) -> Array:
+    """int64 [channels]: bias - zero point * sum of weights, where sums of raw inputs start; weights are [channels, taps]."""
+    start: Array = call.constant(2).astype(np.int64) - call.x.q.z * weights.astype(np.int64).sum(axis=1)
+    return start
 
 
 def bounds(call: Call, weights: Array) -> tuple[Array, Array]:
@@ -88,7 +87,7 @@ def in_pairs(weights: Array) -> Array:
 def pair_table(call: Call, weights: Array) -> Array:
     """int32 [pairs, 2 + taps / 2 + 6]: where the sums of low and of 256 high + low start; weights; rounding of both."""
     pairs = pair_order(len(weights))
-    start = call.constant(2).astype(np.int64) - call.x.q.z * weights.astype(np.int64).sum(axis=1)
+    start = folded(call, weights)
     low, high = start[pairs[:, 0]], start[pairs[:, 1]]
     three = rounding(call)
     columns = (np.stack([low, 256 * high + low], axis=1), in_pairs(weights), three[pairs[:, 0]], three[pairs[:, 1]])
@@ -103,7 +102,7 @@ def depthwise_table(call: Call) -> Array:
     """
     w = call.constant(1).astype(np.int64)  # [3, 3, c]
     c = w.shape[2]
-    start = call.constant(2).astype(np.int64) - call.x.q.z * w.sum(axis=(0, 1))
+    start = folded(call, w.reshape(9, c).T)
     zero, low = np.zeros(c, np.int64), np.arange(c) % 4 < 2
     below = [(np.where(low, w[2, kx], zero), np.where(low, zero, w[2, kx])) for kx in range(3)]
     above = [(w[0, kx], w[1, kx]) for kx in range(3)]

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets: which there are, and what is in one."""
+"""Data sets: which there are, what is in one, and whether it is fit for training."""
 
 from __future__ import annotations
 
-from .options import DataFolder, DatasetName, Json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import DataFolder, DatasetName, Group, Json
 from .output import answer
 
 
@@ -22,7 +27,28 @@ def show(dataset: DatasetName, data_dir: DataFolder = None, json: Json = False) 
     answer(lambda: Contents(api.load_data(dataset, data_dir)), json)
 
 
+def check(
+    dataset: DatasetName,
+    fix: Annotated[
+        Path | None,
+        typer.Option("--fix", metavar="DIR", show_default=False, help="Write a cleaned copy into this new folder."),
+    ] = None,
+    group: Group = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="RUN", show_default=False, help="A run on this set: is a shortcut as good?"),
+    ] = None,
+    data_dir: DataFolder = None,
+    json: Json = False,
+) -> None:
+    """Find unusable files, copies, leaks, double labels, imbalance and shortcuts. Exit code 1: something spoils a training."""
+    from .. import api
+
+    answer(lambda: api.check_data(dataset, fix, group=group, against=against, data_dir=data_dir), json)
+
+
 COMMANDS = {
     "list": (list_sets, "puce data list"),
     "show": (show, "puce data show digits"),
+    "check": (check, "puce data check pictures --fix pictures-clean"),
 }

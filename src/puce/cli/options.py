@@ -11,7 +11,9 @@ import typer
 DatasetName = Annotated[
     str,
     typer.Argument(
-        metavar="DATASET", show_default=False, help="A name (digits, mnist, cifar10) or a folder with one sub-folder a class."
+        metavar="DATASET",
+        show_default=False,
+        help="A name (`puce data list`), a folder with one sub-folder a class, a zip of one, or a CSV list (file,label).",
     ),
 ]
 ModelFile = Annotated[
@@ -31,6 +33,15 @@ DataFolder = Annotated[
     Path | None,
     typer.Option(
         "--data-dir", metavar="DIR", show_default=False, help="A folder with local copies of data sets; else PUCE_DATA."
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="PATTERN",
+        show_default=False,
+        help="Pictures whose names agree in what this matches (a patient, a burst) stay in one split.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]

@@ -1,7 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures with labels: sets by name, class folders, splits, and how a picture becomes the input of a network."""
+"""Pictures with labels: sets by name, class folders, splits, checks, and how a picture becomes the input of a network."""
 
+from .check import Check, check
 from .dataset import Dataset, Preprocessing, Skipped, Split
-from .load import SETS, load
+from .fix import fix
+from .listing import Listing, listing
+from .load import SETS, load, place_of
 
-__all__ = ["SETS", "Dataset", "Preprocessing", "Skipped", "Split", "load"]
+__all__ = [
+    "SETS",
+    "Check",
+    "Dataset",
+    "Listing",
+    "Preprocessing",
+    "Skipped",
+    "Split",
+    "check",
+    "fix",
+    "listing",
+    "load",
+    "place_of",
+]

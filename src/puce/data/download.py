@@ -21,11 +21,15 @@ TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class Source:
-    """An official file: address, SHA-256, and how large it is."""
+    """An official file: address, the checksum that its publisher gives (SHA-256, or MD5 by its length), and its size."""
 
     url: str
-    sha256: str
+    checksum: str
     bytes_total: int
+
+    @property
+    def algorithm(self) -> str:
+        return "md5" if len(self.checksum) == 32 else "sha256"
 
 
 def places(data_dir: Path | None) -> list[Path]:
@@ -44,8 +48,8 @@ def cache() -> Path:
 
 
 def local(file_name: str, data_dir: Path | None) -> Path | None:
-    """Return the first local copy, or None."""
-    return next((p / file_name for p in places(data_dir) if (p / file_name).is_file()), None)
+    """Return the first local copy of a file or folder, or None."""
+    return next((p / file_name for p in places(data_dir) if (p / file_name).exists()), None)
 
 
 def download(source: Source, target: Path, what: str, data_dir: Path | None) -> Path:
@@ -60,21 +64,22 @@ def download(source: Source, target: Path, what: str, data_dir: Path | None) -> 
             raise BadInput(
                 what, f"is not in {looked}, and could not be downloaded from {source.url} ({reason}).", remedy
             ) from error
-        if found != source.sha256:
+        if found != source.checksum:
+            name = "SHA-256" if source.algorithm == "sha256" else "MD5"
             raise BadInput(
                 source.url,
-                f"came with SHA-256 {found[:16]}..., not {source.sha256[:16]}...: it is not the file.",
+                f"came with {name} {found[:16]}..., not {source.checksum[:16]}...: it is not the file.",
                 remedy,
             )
     return target
 
 
 def _fetch(source: Source, part: Path, what: str) -> str:
-    """Stream to `part` and return its SHA-256."""
+    """Stream to `part` and return its checksum."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    digest = hashlib.sha256()
+    digest = hashlib.new(source.algorithm, usedforsecurity=False)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

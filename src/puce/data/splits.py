@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,3 +45,30 @@ def _shares(sizes: Sequence[int], wanted: int) -> list[int]:
     for k in by_remainder[: wanted - sum(shares)]:
         shares[k] += 1
     return shares
+
+
+def joined(*keys: Sequence[str]) -> Array:
+    """Number the groups [n] of things that share a key, directly or through others; an empty key joins nobody.
+
+    Each of `keys` has n entries: pictures with the same content, then pictures of the same patient, and so on.
+    """
+    pairs = []
+    for column in keys:
+        first: dict[str, int] = {}
+        pairs += [(i, first.setdefault(key, i)) for i, key in enumerate(column) if key]
+    return connected(len(keys[0]), pairs)
+
+
+def connected(n: int, pairs: Iterable[tuple[int, int]]) -> Array:
+    """Number the connected components [n] of n things of which these pairs belong together."""
+    parent = list(range(n))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, j in pairs:
+        parent[root(i)] = root(j)
+    return np.unique([root(i) for i in range(n)], return_inverse=True)[1]

@@ -92,13 +92,15 @@ class _Writer:
             )
         code = getattr(self.schema.BuiltinOperator, form.operator), form.version(call)
         index = self.codes.setdefault(code, len(self.codes))
-        inputs = [self.indices[t.name] for t in call.data]
-        inputs += [self.constant(node, t) for t in form.constants(call) if t.data is not None]
+        inputs = [self.input(node, t, i in form.variables) for i, t in enumerate(form.constants(call))]
+        scales = [self.tensor(f"{node.name}/{t.name}", t.shape, t, 0) for t in form.intermediates(call)]
         fields: dict[str, Any] = {
             "OpcodeIndex": index,
             "Inputs": self.integers(inputs),
             "Outputs": self.integers([self.indices[t] for t in node.outputs]),
         }
+        if scales:
+            fields["Intermediates"] = self.integers(scales)
         settings = self.settings(node, form, call)
         if form.options:
             fields["BuiltinOptionsType"] = getattr(self.schema.BuiltinOptions, form.options)
@@ -118,6 +120,14 @@ class _Writer:
                 fields[key] = self.integers([int(v) for v in value])
         return fields
 
+    def input(self, node: Node, t: Tensor, variable: bool) -> int:
+        """The place of an input; -1 for one that is absent. A state has no data in the file."""
+        if not t.name:
+            return -1
+        if variable:
+            return self.tensor(f"{node.name}/{t.name}", t.shape, t, 0, IsVariable=True)
+        return self.indices[t.name] if t.data is None else self.constant(node, t)
+
     def constant(self, node: Node, t: Tensor) -> int:
         """The place of a constant: shared by name while equal, else renamed after the node (each has its `shape`, say)."""
         key = t.name if t.name in self.graph.tensors else f"{node.name}/{t.name}"
@@ -133,8 +143,9 @@ class _Writer:
         self.buffers.append(data)
         return len(self.buffers) - 1
 
-    def tensor(self, name: str, shape: tuple[int, ...], t: Tensor, buffer: int) -> int:
+    def tensor(self, name: str, shape: tuple[int, ...], t: Tensor, buffer: int, **more: bool) -> int:
         fields: dict[str, Any] = {
+            **more,
             "Name": self.builder.CreateString(name),
             "Shape": self.integers(shape),
             "Type": getattr(self.schema.TensorType, TYPES[t.dtype]),

@@ -11,12 +11,12 @@ from .model import ImportedModel
 
 __all__ = ["ImportedModel", "load"]
 
-FORMATS = ".keras, .h5, .hdf5 or .tflite"
+FORMATS = ".keras, .h5, .hdf5, .tflite or .onnx"
 
 
 def load(source: str | Path | Any) -> ImportedModel:
     """Import a model: a path, by its suffix, or a live Keras model. Raises BadInput or Unsupported."""
-    from . import keras, tflite
+    from . import keras, onnx, tflite
 
     if not isinstance(source, str | Path):
         return keras.load(source)
@@ -30,4 +30,6 @@ def load(source: str | Path | Any) -> ImportedModel:
         return keras.load(path)
     if path.suffix in (".tflite", ".lite"):
         return tflite.load(path)
+    if path.suffix == ".onnx":
+        return onnx.load(path)
     raise BadInput(path.name, f"no model format has the suffix {path.suffix!r}.", f"Give a file of one of these: {FORMATS}.")

@@ -169,7 +169,7 @@ class _Reader:
         self.used[here] = weights
         layer = KerasLayer(kind, "/".join(here), config, weights)
         results = self.structure.get(kind, self.operator)(layer, inputs)
-        if kind != "Activation":
+        if kind not in ("Activation", "LSTM"):  # an LSTM's activation is inside of it
             results = self.activation(layer, results)
         return results
 

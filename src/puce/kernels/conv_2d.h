@@ -60,15 +60,22 @@ PUCE_KERNEL void puce_conv_2d_s8(const int8_t *const *x, int8_t *y, const int8_t
 PUCE_KERNEL void puce_conv_2d_f32_run(float sums[4][4], const float *x, int step, int pixels, const float *weights,
                                       const int *apart, int n)
 {
-    n = puce_hidden(n);
+    float s[4][4]; /* in registers */
+    for (int o = 0; o < 4; o++)
+        for (int p = 0; p < pixels; p++) s[o][p] = sums[o][p];
+    PUCE_ROLLED
     for (int i = 0; i < n; i++) {
         float v[4];
         for (int p = 0; p < pixels; p++) v[p] = x[p * step + i];
         for (int o = 0; o < 4; o++) {
             const float weight = weights[apart[o] + i];
-            for (int p = 0; p < pixels; p++) sums[o][p] += v[p] * weight;
+            float product[4]; /* apart from the sum, so that no compiler fuses them: slower here, and rounded otherwise */
+            for (int p = 0; p < pixels; p++) product[p] = v[p] * weight;
+            for (int p = 0; p < pixels; p++) s[o][p] += product[p];
         }
     }
+    for (int o = 0; o < 4; o++)
+        for (int p = 0; p < pixels; p++) sums[o][p] = s[o][p];
 }
 
 /* All channels of `pixels` pixels (4 or 1), whose windows reach out of the picture only if it is one pixel */
@@ -80,9 +87,10 @@ PUCE_KERNEL void puce_conv_2d_f32_pixels(const float *const *x, float *y, const 
     const int first = pixels > 1 ? 0 : puce_first_tap(start, dw);
     const int last = pixels > 1 ? kw : puce_last_tap(start, dw, kw, w);
     for (int o = 0; o < oc; o += 4) {
-        const int more = oc - o - 1;
+        const int more = oc - o - 1, count = more < 3 ? more + 1 : 4;
         const int apart[4] = {0, (more < 1 ? more : 1) * taps, (more < 2 ? more : 2) * taps, (more < 3 ? more : 3) * taps};
         float sums[4][4] = {{0}};
+        PUCE_ROLLED
         for (int ky = 0; ky < kh; ky++) {
             if (!x[ky] || first >= last) continue;
             const float *wt = weights + o * taps + (ky * kw + first) * c;
@@ -94,7 +102,8 @@ PUCE_KERNEL void puce_conv_2d_f32_pixels(const float *const *x, float *y, const 
                     puce_conv_2d_f32_run(sums, px, sw * c, pixels, wt, apart, c);
             }
         }
-        for (int i = 0; i < 4 && i <= more; i++)
+        PUCE_ROLLED
+        for (int i = 0; i < count; i++)
             for (int p = 0; p < pixels; p++) y[p * oc + o + i] = puce_clamp_f32(sums[i][p] + bias[o + i], low, high);
     }
 }

@@ -51,10 +51,8 @@ PUCE_KERNEL void puce_dense_f32(const float *x, float *y, const float *weights, 
         float sums[4] = {0, 0, 0, 0};
         for (int i = 0; i < n; i++) {
             const float v = x[i];
-            sums[0] += v * w0[i];
-            sums[1] += v * w1[i];
-            sums[2] += v * w2[i];
-            sums[3] += v * w3[i];
+            const float product[4] = {v * w0[i], v * w1[i], v * w2[i], v * w3[i]}; /* never fused with the sum */
+            for (int j = 0; j < 4; j++) sums[j] += product[j];
         }
         for (int i = 0; i < 4 && i <= more; i++) *y++ = puce_clamp_f32(sums[i] + bias[o + i], low, high);
     }

@@ -206,20 +206,21 @@ PUCE_KERNEL int32_t puce_bottoms(int32_t a, int32_t b)
 
 PUCE_KERNEL int32_t puce_tops(int32_t a, int32_t b)
 {
-    return (int32_t)(((uint32_t)b & 0xFFFF0000u) | (uint32_t)a >> 16);
+    return puce_bottoms(a >> 16, b >> 16);
 }
 
 #endif
 
-/* `n` columns of four channels; a step of 0 repeats one word: a padding row. A loop, not unrolled: with its core it must
-   fit the instruction side of a flash accelerator. */
-PUCE_KERNEL int32_t *puce_depthwise_columns(int32_t *to, int n, const int8_t *x0, int step0, const int8_t *x1, int step1,
-                                            const int8_t *x2, int step2)
+/* `n` columns of four channels; a null row is padding. A loop, not unrolled: with its core it must fit the instruction
+   side of a flash accelerator. */
+PUCE_KERNEL int32_t *puce_depthwise_columns(int32_t *to, int n, const int8_t *x0, const int8_t *x1, const int8_t *x2, int c,
+                                            int32_t zeros)
 {
-    const int32_t *end = to + 8 * n;
-    __asm__("" : "+r"(end));
-    for (; to != end; to += 8, x0 += step0, x1 += step1, x2 += step2) {
-        const int32_t w0 = puce_word(x0), w1 = puce_word(x1), w2 = puce_word(x2);
+    PUCE_ROLLED
+    for (int i = 0; i < n; i++, to += 8) {
+        const int32_t w0 = x0 ? puce_word(x0 + i * c) : zeros;
+        const int32_t w1 = x1 ? puce_word(x1 + i * c) : zeros;
+        const int32_t w2 = x2 ? puce_word(x2 + i * c) : zeros;
         to[0] = puce_bottoms(puce_even(w0), puce_even(w1));
         to[1] = puce_bottoms(puce_odd(w0), puce_odd(w1));
         to[2] = puce_tops(puce_even(w0), puce_even(w1));
@@ -242,16 +243,14 @@ PUCE_KERNEL void puce_depthwise_conv_2d_s8_dsp(const int8_t *const *x, int8_t *y
                                                int low, int high)
 {
     const int32_t zeros = (int32_t)((uint32_t)(uint8_t)x_zero * 0x01010101u);
-    const int8_t *const zero = (const int8_t *)&zeros;
     const int columns = (ow - 1) * sw + 3, inside = columns - left < w ? columns - left : w;
     int32_t *const first = scratch;
     for (int o = 0; o < c; o += 4, table += 28) {
         int32_t *to = puce_depthwise_fill(first, left, x_zero);
-        if (x[0] && x[1] && x[2])
-            to = puce_depthwise_columns(to, inside, x[0] + o, c, x[1] + o, c, x[2] + o, c);
+        if (x[0] && x[1] && x[2]) /* most rows: no question in the loop */
+            to = puce_depthwise_columns(to, inside, x[0] + o, x[1] + o, x[2] + o, c, zeros);
         else
-            to = puce_depthwise_columns(to, inside, x[0] ? x[0] + o : zero, x[0] ? c : 0, x[1] ? x[1] + o : zero,
-                                        x[1] ? c : 0, x[2] ? x[2] + o : zero, x[2] ? c : 0);
+            to = puce_depthwise_columns(to, inside, x[0] ? x[0] + o : 0, x[1] ? x[1] + o : 0, x[2] ? x[2] + o : 0, c, zeros);
         puce_depthwise_fill(to, columns - left - inside, x_zero);
         const puce_depthwise_job job = {first, first + ow / 4 * 32 * sw, first + ow * 8 * sw, y + o, c, table, table + 28};
         if (y_zero == -128 && sw == 1) puce_depthwise_core_1_positive(&job);

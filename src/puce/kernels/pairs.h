@@ -13,13 +13,13 @@ typedef struct {
 } puce_pairs;
 
 /* Run the statement for each value y[k] of a[i] and b[j]. */
-#define PUCE_EACH_PAIR(s, statement)                                               \
+#define PUCE_EACH_PAIR(s, ...)                                                     \
     for (int i0 = 0, k = 0; i0 < (s).n[0]; i0++)                                   \
         for (int i1 = 0; i1 < (s).n[1]; i1++)                                      \
             for (int i2 = 0; i2 < (s).n[2]; i2++, k++) {                           \
                 const int i = i0 * (s).a[0] + i1 * (s).a[1] + i2 * (s).a[2];       \
                 const int j = i0 * (s).b[0] + i1 * (s).b[1] + i2 * (s).b[2];       \
-                statement;                                                         \
+                __VA_ARGS__;                                                       \
             }
 
 PUCE_KERNEL int32_t puce_value(const void *x, int i, int is_unsigned)

@@ -13,6 +13,13 @@ void *memset(void *to, int value, size_t n);
 /* Kernels are inlined where they are called, with literal sizes: the compiler specialises each call. */
 #define PUCE_KERNEL static inline __attribute__((always_inline, unused))
 
+/* Before a loop that is not to be unrolled: it stays within the kilobyte that the flash accelerators of small cores hold. */
+#if defined(__clang__)
+#define PUCE_ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define PUCE_ROLLED _Pragma("GCC unroll 1")
+#endif
+
 /* x * multiplier * 2^(shift - 31), rounded twice: ties up, then ties away from zero. 0 <= multiplier. */
 PUCE_KERNEL int32_t puce_requantize(int32_t x, int32_t multiplier, int32_t shift)
 {
@@ -31,14 +38,6 @@ PUCE_KERNEL int32_t puce_clamp(int32_t x, int32_t low, int32_t high)
 PUCE_KERNEL float puce_clamp_f32(float x, float low, float high)
 {
     return x < low ? low : x > high ? high : x;
-}
-
-/* A number that the compiler cannot see: a loop up to it is not unrolled, and stays within the kilobyte or so that the
-   flash accelerators of small cores hold. */
-PUCE_KERNEL int puce_hidden(int n)
-{
-    __asm__("" : "+r"(n));
-    return n;
 }
 
 /* Four bytes at any address, the first lowest: one load on a core that allows it. */

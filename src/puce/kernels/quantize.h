@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
-   Quantize: n real numbers to bytes, or bytes to bytes of another scale. A byte is signed or unsigned by a literal. */
+   Quantize: n real numbers to integers, or integers to those of another scale. A type is its bytes, and whether it is
+   unsigned. */
 #ifndef PUCE_QUANTIZE_H
 #define PUCE_QUANTIZE_H
 
+#include "cast.h"
 #include "puce_kernel.h"
-
-PUCE_KERNEL int32_t puce_byte(const void *x, int i, int is_unsigned)
-{
-    return is_unsigned ? ((const uint8_t *)x)[i] : ((const int8_t *)x)[i];
-}
 
 /* One multiply-add and a shift. The compiler has tried all 256 values: each gives what puce_requantize_rows gives. */
 PUCE_KERNEL void puce_requantize_affine(const void *x, void *y, int n, int x_unsigned, int y_unsigned, int32_t factor,
@@ -16,30 +13,30 @@ PUCE_KERNEL void puce_requantize_affine(const void *x, void *y, int n, int x_uns
 {
     const int low = y_unsigned ? 0 : -128;
     for (int i = 0; i < n; i++)
-        ((uint8_t *)y)[i] = (uint8_t)puce_clamp((puce_byte(x, i, x_unsigned) * factor + offset) >> shift, low, low + 255);
+        ((uint8_t *)y)[i] = (uint8_t)puce_clamp((puce_integer(x, i, 1, x_unsigned) * factor + offset) >> shift, low, low + 255);
 }
 
-PUCE_KERNEL void puce_requantize_rows(const void *x, void *y, int n, int x_unsigned, int y_unsigned, int x_zero,
-                                      int y_zero, int32_t multiplier, int32_t shift)
+PUCE_KERNEL void puce_requantize_rows(const void *x, void *y, int n, int x_bytes, int x_unsigned, int y_bytes,
+                                      int x_zero, int y_zero, int32_t multiplier, int32_t shift, int32_t low,
+                                      int32_t high)
 {
-    const int low = y_unsigned ? 0 : -128;
     for (int i = 0; i < n; i++) {
-        const int32_t q = puce_requantize(puce_byte(x, i, x_unsigned) - x_zero, multiplier, shift) + y_zero;
-        ((uint8_t *)y)[i] = (uint8_t)puce_clamp(q, low, low + 255);
+        const int32_t q = puce_requantize(puce_integer(x, i, x_bytes, x_unsigned) - x_zero, multiplier, shift) + y_zero;
+        puce_store(y, i, y_bytes, puce_clamp(q, low, high));
     }
 }
 
 /* x / scale rounded half away from zero. Ratios are clamped first, so that the conversion is defined; NaN becomes low. */
-PUCE_KERNEL void puce_quantize_f32(const float *x, void *y, int n, float scale, int y_zero, int low, int high)
+PUCE_KERNEL void puce_quantize_f32(const float *x, void *y, int n, int y_bytes, float scale, int y_zero, int low, int high)
 {
     for (int i = 0; i < n; i++) {
         float ratio = x[i] / scale;
-        ratio = ratio > -1024.0f ? ratio : -1024.0f;
-        ratio = ratio < 1024.0f ? ratio : 1024.0f;
+        ratio = ratio > -131072.0f ? ratio : -131072.0f;
+        ratio = ratio < 131072.0f ? ratio : 131072.0f;
         int32_t q = (int32_t)ratio;
         const float rest = ratio - (float)q;
         q += (rest >= 0.5f) - (rest <= -0.5f);
-        ((uint8_t *)y)[i] = (uint8_t)puce_clamp(q + y_zero, low, high);
+        puce_store(y, i, y_bytes, puce_clamp(q + y_zero, low, high));
     }
 }
 

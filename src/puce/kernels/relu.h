@@ -5,18 +5,11 @@
 
 #include "puce_kernel.h"
 
-/* One multiply-add and a shift. The compiler has tried all 256 values: each gives what puce_relu_s8 gives. */
+/* One multiply-add and a shift. The compiler has tried all 256 values: each gives the reference's byte. */
 PUCE_KERNEL void puce_relu_affine_s8(const int8_t *x, int8_t *y, int n, int32_t factor, int32_t offset, int shift,
                                      int low, int high)
 {
     for (int i = 0; i < n; i++) y[i] = (int8_t)puce_clamp((x[i] * factor + offset) >> shift, low, high);
-}
-
-PUCE_KERNEL void puce_relu_s8(const int8_t *x, int8_t *y, int n, int x_zero, int y_zero, int32_t multiplier,
-                              int32_t shift, int low, int high)
-{
-    for (int i = 0; i < n; i++)
-        y[i] = (int8_t)puce_clamp(puce_requantize(x[i] - x_zero, multiplier, shift) + y_zero, low, high);
 }
 
 PUCE_KERNEL void puce_relu_f32(const float *x, float *y, int n, float low, float high)

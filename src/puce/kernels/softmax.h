@@ -3,7 +3,7 @@
 #ifndef PUCE_SOFTMAX_H
 #define PUCE_SOFTMAX_H
 
-#include "puce_kernel.h"
+#include "exp.h"
 
 /* a * b as fractions of 2^31, rounded. */
 PUCE_KERNEL int32_t puce_fraction_product(int32_t a, int32_t b)
@@ -42,17 +42,6 @@ PUCE_KERNEL void puce_softmax_s8(const int8_t *x, int8_t *y, const int32_t *exps
             y[i] = (int8_t)puce_clamp(q - 128, -128, 127);
         }
     }
-}
-
-/* exp(x) for x <= 0, relative error below 3e-7: x = k ln 2 + r, ln 2 in two parts (Cody and Waite), Taylor for exp(r). */
-PUCE_KERNEL float puce_exp_f32(float x)
-{
-    if (!(x > -87.0f)) return 0.0f;
-    const int k = (int)(x * 1.44269504f - 0.5f);
-    const float r = (x - (float)k * 0.693359375f) + (float)k * 2.12194440e-4f;
-    const float e = 1.0f + r * (1.0f + r * (0.5f + r * (1.0f / 6 + r * (1.0f / 24 + r * (1.0f / 120 + r / 720)))));
-    const union { uint32_t bits; float value; } power = {(uint32_t)(k + 127) << 23};
-    return e * power.value;
 }
 
 PUCE_KERNEL void puce_softmax_f32(const float *x, float *y, int n, int c, float beta)

@@ -124,8 +124,10 @@ class TfliteForm:
     `operator` is the name in the schema's BuiltinOperator, `options` that of its options table ("" for none).
     `encode(call)` gives the fields of that table; `decode(options, inputs, outputs)` reads it back: `options` is the
     generated table object or None, and constant inputs come in TFLite's layout, which `decode` returns in ours.
-    `constants(call)` gives the constant inputs in TFLite's layout, `version(call)` the operator's version. Where one
-    operator of ours is several of TFLite's, `fits(call)` says whether this is the one.
+    `constants(call)` gives the inputs in TFLite's order and the constant ones in its layout, a nameless one where an
+    optional input is absent; `version(call)` the operator's version. Where one operator of ours is several of TFLite's,
+    `fits(call)` says whether this is the one. `variables` are the places of inputs that are states, `intermediates(call)`
+    tensors that carry only a scale: for recurrent operators, whose files list them behind the inputs.
     """
 
     operator: str
@@ -135,6 +137,8 @@ class TfliteForm:
     constants: Callable[[Call], tuple[Tensor, ...]] = lambda call: call.inputs
     version: Callable[[Call], int] = lambda call: 1
     fits: Callable[[Call], bool] = lambda call: True
+    variables: frozenset[int] = frozenset()
+    intermediates: Callable[[Call], tuple[Tensor, ...]] = lambda call: ()
 
 
 @dataclass(frozen=True)
@@ -144,12 +148,14 @@ class Rule:
     output   "calibrated": range from data; "same": that of the first input; or (scale, zero point), fixed by the rule
     weights  index of the constant input that becomes symmetric int8, one scale a slice along `axis`
     bias     index of the constant input that becomes int32 with scale = input scale * weight scale
+    alike    whether all computed inputs must have the output's scale and zero point
     """
 
     output: Literal["calibrated", "same"] | tuple[float, int] = "calibrated"
     weights: int | None = None
     axis: int | None = 0
     bias: int | None = None
+    alike: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -129,9 +129,7 @@ def operand(call: Call) -> tuple[Constant, ...]:
     return (Constant("operand", call.constant(1), f"the second operand, {list(call.inputs[1].shape)}"),)
 
 
-def kernels(
-    name: str, header: str, accepts: Callable[[Call], bool], arguments: Callable[[Call], str]
-) -> tuple[Kernel, Kernel]:
+def kernels(name: str, header: str, accepts: Callable[[Call], bool], arguments: Callable[[Call], str]) -> tuple[Kernel, Kernel]:
     """The kernel of two computed operands, and the one whose second operand is a table in flash."""
     stem, _, suffix = name.rpartition("_")
 
@@ -181,6 +179,18 @@ def ordered(inputs: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], bool]:
     return tuple(reversed(operands) if reverse else operands), reverse
 
 
+def with_batch(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """A constant of more dimensions than its partner needs a batch of its own in a file."""
+    x, *rest = inputs
+
+    def wide(t: Tensor) -> Tensor:
+        if t.data is None or len(t.shape) <= len(x.shape):
+            return t
+        return Tensor.constant(t.name, t.data[None], t.quantization)
+
+    return x, *map(wide, rest)
+
+
 def form(operator: str, options: str) -> TfliteForm:
     """The form of an operator whose operands may change places; with an activation where the options have one."""
 
@@ -191,7 +201,7 @@ def form(operator: str, options: str) -> TfliteForm:
     def decode(file_options: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Decoded:
         return Attrs(activation_of(file_options)), ordered(inputs)[0]
 
-    return TfliteForm(operator, options, encode, decode, version=version)
+    return TfliteForm(operator, options, encode, decode, lambda call: with_batch(call.inputs), version)
 
 
 def ordered_form(operator: str, options: str) -> TfliteForm:
@@ -205,7 +215,8 @@ def ordered_form(operator: str, options: str) -> TfliteForm:
         return OrderedAttrs(activation_of(file_options), reverse), operands
 
     def in_order(call: Call) -> tuple[Tensor, ...]:
-        return call.inputs[::-1] if call.attrs.reverse else call.inputs
+        inputs = with_batch(call.inputs)
+        return inputs[::-1] if call.attrs.reverse else inputs
 
     return TfliteForm(operator, options, encode, decode, in_order, version)
 
@@ -239,12 +250,13 @@ def random_shapes(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int,
     h, w, c = (sampling.integer(rng, 1, 10) for _ in range(3))
     full: tuple[int, ...] = (h, w, c)
     if rng.random() < 0.25:
-        full = ((c,), (w, c), (2, h, w, c))[sampling.integer(rng, 0, 2)]
+        full = ((c,), (w, c), (2, h, 1, c))[sampling.integer(rng, 0, 2)]
     if rng.random() < 0.4:
         return full, full
     if rng.random() < 0.5:
         return full, (full[-1],) if rng.random() < 0.5 else (1,) * (len(full) - 1) + full[-1:]
-    return full, tuple(n if rng.random() < 0.5 else 1 for n in full[sampling.integer(rng, 0, len(full) - 1) :])
+    some = tuple(n if rng.random() < 0.5 else 1 for n in full[-3:])
+    return full, some[sampling.integer(rng, 0, len(some) - 1) :]
 
 
 def random_inputs(rng: np.random.Generator, kind: DType, ordered_operands: bool = False) -> tuple[tuple[Tensor, Tensor], bool]:

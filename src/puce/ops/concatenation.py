@@ -153,9 +153,10 @@ OP = register(Op(
     kernels=tuple(joins(n) for n in range(2, MOST + 1)),
     formula=lambda call: f"out is the inputs, one behind the other along axis {call.attrs.axis}",
     limits=(two_to_eight_computed_inputs, shapes_agree, scales_agree),
-    rule=Rule("same"),
+    rule=Rule("calibrated", alike=True),
     tflite=TfliteForm(
-        "CONCATENATION", "ConcatenationOptions", encode, decode, version=lambda call: {"int8": 2, "int16": 3}.get(call.x.dtype, 1),
+        "CONCATENATION", "ConcatenationOptions", encode, decode,
+        version=lambda call: {"int8": 2, "int16": 3}.get(call.x.dtype, 1),
     ),
     keras={"Concatenate": from_keras},
     onnx=("Concat",),

@@ -13,7 +13,7 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, activate, float_range
 from ..fixedpoint import channel_multipliers, clamp_range, requantize
 from ..ir import Array, Call, Tensor
-from ..packing import depthwise_table, requantization, rounds_in_four
+from ..packing import depthwise_table, folded, requantization, rounds_in_four
 from ..spatial import NO_PADDING, output_size, pad, padding_name, same_padding, span, windows
 from . import Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
 from .conv_2d import Attrs, input_has_rows_columns_channels, with_bias
@@ -67,9 +67,11 @@ def formula(call: Call) -> str:
 
 
 def int8_constants(call: Call) -> tuple[Constant, ...]:
+    w = call.constant(1)
+    table = np.insert(requantization(call), 1, folded(call, w.reshape(-1, w.shape[2]).T), axis=1)
     return (
-        Constant("weights", call.constant(1), "[kh][kw][oc]"),
-        Constant("requant", requantization(call), "a channel: bias, multiplier, shift"),
+        Constant("weights", w, "[kh][kw][oc]"),
+        Constant("requant", table, "a channel: bias, bias - zero point * sum of weights, multiplier, shift"),
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dequantize: int8 or uint8 to the real numbers that they stand for, (q - zero point) * scale, rounded once to float32."""
+"""Dequantize: int8, uint8 or int16 to real numbers: (q - zero point) * scale, rounded once to float32."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from .. import fixedpoint, sampling
 from ..activation import float_literal
-from ..fixedpoint import type_range
-from ..ir import Array, Call, DType, Quantization, Tensor
+from ..ir import Array, Call, Tensor
 from . import ROW, Kernel, Op, TfliteForm, register
 
 
@@ -31,12 +30,13 @@ def reference(call: Call, x: Array) -> tuple[Array, ...]:
 
 def arguments(call: Call) -> str:
     n = call.y.size // call.y.rows
-    return f"{n}, /*unsigned*/ {int(call.x.dtype == 'uint8')}, /*scale, zero point*/ {float_literal(call.x.q.s)}, {call.x.q.z}"
+    kind = f"/*bytes, unsigned*/ {call.x.itemsize}, {int(call.x.dtype == 'uint8')}"
+    return f"{n}, {kind}, /*scale, zero point*/ {float_literal(call.x.q.s)}, {call.x.q.z}"
 
 
 def input_is_quantized(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The input must be int8 or uint8."
-    return inputs[0].dtype in ("int8", "uint8")
+    "The input must be int8, uint8 or int16."
+    return inputs[0].dtype in ("int8", "uint8", "int16")
 
 
 def encode(call: Call) -> Mapping[str, Any]:
@@ -50,20 +50,20 @@ def decode(options: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) ->
 def samples(rng: np.random.Generator) -> Iterator[Call]:
     while True:
         shape = tuple(sampling.integer(rng, 1, 12) for _ in range(3 if rng.random() < 0.7 else 1))
-        kind: DType = "int8" if rng.random() < 0.6 else "uint8"
-        q = Quantization((sampling.scale(rng),), (sampling.integer(rng, *type_range(kind)),))
-        x = Tensor("x", shape, kind, q)
+        x = sampling.anything(rng, "x", shape, ("int8", "uint8", "int16"))
         yield Call(Attrs(), (x,), infer(Attrs(), (x,)))
 
 
 OP = register(Op(
     name="dequantize",
-    summary="int8 or uint8 to float32.",
+    summary="int8, uint8 or int16 to float32.",
     infer=infer, reference=reference, windows=lambda call: (ROW,), samples=samples,
     kernels=(Kernel("puce_dequantize", "dequantize.h", lambda call: True, arguments),),
     formula=lambda call: "out[i] = (in[i] - zero point) * scale",
     macc=lambda call: 2 * call.y.size,
     limits=(input_is_quantized,),
-    tflite=TfliteForm("DEQUANTIZE", "DequantizeOptions", encode, decode, version=lambda call: 2),
+    tflite=TfliteForm(
+        "DEQUANTIZE", "DequantizeOptions", encode, decode, version=lambda call: 3 if call.x.dtype == "int16" else 2,
+    ),
     onnx=("DequantizeLinear",),
 ))  # fmt: skip

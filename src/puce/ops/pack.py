@@ -71,7 +71,7 @@ OP = register(Op(
     kernels=tuple(joins(n) for n in range(2, MOST + 1)),
     formula=lambda call: f"out is the inputs, stacked along a new axis {call.attrs.axis}",
     limits=(two_to_eight_computed_inputs, all_alike),
-    rule=Rule("same"),
+    rule=Rule("calibrated", alike=True),
     tflite=TfliteForm(
         "PACK", "PackOptions", encode, decode, version=lambda call: {"int8": 2, "int16": 3}.get(call.x.dtype, 1),
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantize: real numbers to int8 or uint8, or one quantisation to another.
+"""Quantize: real numbers to integers, or one quantisation to another.
 
 LiteRT's rule, found by experiment: from float32, x / scale in float32, rounded half away from zero, plus zero point,
 clamped; between integers, (q - zero point) is requantised and clamped.
@@ -21,10 +21,15 @@ from ..fixedpoint import quantize_multiplier, requantize, type_range
 from ..ir import Array, Call, DType, Quantization, Tensor
 from . import ROW, Kernel, Op, TfliteForm, register
 
+BYTES: tuple[DType, ...] = ("int8", "uint8", "int16")
+TARGETS: Mapping[DType, tuple[DType, ...]] = {
+    "float32": BYTES, "int8": BYTES, "uint8": BYTES, "int16": ("int8", "int16", "int32"), "int32": ("int8", "int16"),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Attrs:
-    dtype: DType = "int8"  # of the output: int8 or uint8
+    dtype: DType = "int8"  # of the output
 
 
 def infer(a: Attrs, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -55,33 +60,40 @@ def affine_form(call: Call) -> Affine | None:
 
 
 def from_integers(call: Call) -> bool:
-    return call.x.dtype in ("int8", "uint8")
+    return call.x.dtype != "float32"
 
 
 def is_affine(call: Call) -> bool:
-    return from_integers(call) and affine_form(call) is not None
+    return call.x.itemsize == call.y.itemsize == 1 and affine_form(call) is not None
 
 
-def layout(call: Call) -> str:
-    """Values in a row, and which sides are unsigned."""
-    return f"{call.y.size // call.y.rows}, /*unsigned*/ {int(call.x.dtype == 'uint8')}, {int(call.y.dtype == 'uint8')}"
+def values(call: Call) -> int:
+    """In a row."""
+    return call.y.size // call.y.rows
 
 
 def affine_arguments(call: Call) -> str:
     form = affine_form(call)
     assert form is not None
-    return f"{layout(call)}, /*factor, offset, shift*/ {form.factors[0]}, {form.offset}, {form.shift}"
+    sides = f"/*unsigned*/ {int(call.x.dtype == 'uint8')}, {int(call.y.dtype == 'uint8')}"
+    return f"{values(call)}, {sides}, /*factor, offset, shift*/ {form.factors[0]}, {form.offset}, {form.shift}"
 
 
 def integer_arguments(call: Call) -> str:
     multiplier, shift = quantize_multiplier(call.x.q.s / call.y.q.s)
-    return f"{layout(call)}, /*zero points*/ {call.x.q.z}, {call.y.q.z}, /*multiplier*/ {multiplier}, {shift}"
+    kinds = f"/*bytes, unsigned*/ {call.x.itemsize}, {int(call.x.dtype == 'uint8')}, /*bytes*/ {call.y.itemsize}"
+    zeros = f"/*zero points*/ {call.x.q.z}, {call.y.q.z}"
+    return f"{values(call)}, {kinds}, {zeros}, /*multiplier*/ {multiplier}, {shift}, {clamp(call)}"
 
 
 def float_arguments(call: Call) -> str:
+    scale = f"/*scale, zero point*/ {float_literal(call.y.q.s)}, {call.y.q.z}"
+    return f"{values(call)}, /*bytes*/ {call.y.itemsize}, {scale}, {clamp(call)}"
+
+
+def clamp(call: Call) -> str:
     low, high = type_range(call.y.dtype)
-    n = call.y.size // call.y.rows
-    return f"{n}, /*scale, zero point*/ {float_literal(call.y.q.s)}, {call.y.q.z}, /*clamp*/ {low}, {high}"
+    return f"/*clamp*/ {'INT32_MIN' if call.y.dtype == 'int32' else low}, {high}"
 
 
 KERNELS = (
@@ -92,8 +104,8 @@ KERNELS = (
 
 
 def types_are_known(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The input must be float32, int8 or uint8, the output int8 or uint8."
-    return inputs[0].dtype in ("float32", "int8", "uint8") and a.dtype in ("int8", "uint8")
+    "float32, int8 and uint8 become int8, uint8 or int16; int16 becomes int8, int16 or int32; int32 becomes int8 or int16."
+    return a.dtype in TARGETS[inputs[0].dtype]
 
 
 def encode(call: Call) -> Mapping[str, Any]:
@@ -104,33 +116,45 @@ def decode(options: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) ->
     return Attrs(outputs[0].dtype), tuple(inputs)
 
 
+def version(call: Call) -> int:
+    if call.x.dtype == "float32":
+        return 3 if call.y.dtype == "int16" else 1
+    return 2 if call.x.itemsize == call.y.itemsize == 1 else 3
+
+
 def samples(rng: np.random.Generator) -> Iterator[Call]:
     while True:
         shape = tuple(sampling.integer(rng, 1, 12) for _ in range(3 if rng.random() < 0.7 else 1))
-        kind: DType = ("float32", "int8", "uint8")[sampling.integer(rng, 0, 2)]
-        a = Attrs("int8" if rng.random() < 0.6 else "uint8")
-        x, zero = Tensor("x", shape), sampling.integer(rng, *type_range(a.dtype))
+        kind: DType = ("float32", "int8", "uint8", "float32", "int8", "uint8", "int16", "int32")[sampling.integer(rng, 0, 7)]
+        a = Attrs(TARGETS[kind][sampling.integer(rng, 0, len(TARGETS[kind]) - 1)])
+        x, zero = Tensor("x", shape), zero_point(rng, a.dtype)
         q = Quantization((sampling.scale(rng),), (zero,))
         if kind != "float32":
-            before = Quantization((sampling.scale(rng),), (sampling.integer(rng, *type_range(kind)),))
+            before = Quantization((sampling.scale(rng),), (zero_point(rng, kind),))
             way = sampling.integer(rng, 0, 2)
             factor = (1.0, 2.0 ** sampling.integer(rng, -2, 2), float(np.exp(rng.uniform(-2, 2))))[way]
-            shifted = before.z + 128 * ((a.dtype == "uint8") - (kind == "uint8"))  # a mere change of sign
-            q = Quantization((float(np.float32(before.s * factor)),), (shifted if way == 0 else zero,))
+            if way == 0 and {kind, a.dtype} <= {"int8", "uint8"}:  # a mere change of sign
+                zero = before.z + 128 * ((a.dtype == "uint8") - (kind == "uint8"))
+            q = Quantization((float(np.float32(before.s * factor)),), (zero,))
             x = Tensor("x", shape, kind, before)
         yield Call(a, (x,), (Tensor("y", shape, a.dtype, q),))
 
 
+def zero_point(rng: np.random.Generator, kind: DType) -> int:
+    """Wider types than a byte are symmetric."""
+    return sampling.integer(rng, *type_range(kind)) if kind in ("int8", "uint8") else 0
+
+
 OP = register(Op(
     name="quantize",
-    summary="float32 to int8 or uint8, or a change of scale and zero point.",
+    summary="float32 to int8, uint8 or int16, or a change of type, scale and zero point.",
     infer=infer, reference=reference, windows=lambda call: (ROW,), samples=samples, kernels=KERNELS,
     formula=lambda call: "out[i] = round(real(in[i]) / scale) + zero point",
     macc=lambda call: 2 * call.y.size,
     limits=(types_are_known,),
     in_place=True,
     tflite=TfliteForm(
-        "QUANTIZE", "QuantizeOptions", encode, decode, version=lambda call: 1 if call.x.dtype == "float32" else 2,
+        "QUANTIZE", "QuantizeOptions", encode, decode, version=version,
     ),
     onnx=("QuantizeLinear",),
 ))  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ReLU that stands alone: a clamp at zero, perhaps also at six; in int8 also a change of scale.
+"""ReLU that stands alone: a clamp at zero, perhaps also at six, or at -1 and 1; of bytes also a change of scale.
 
 LiteRT's rule, found by experiment: (x - zero point) is requantised to the output's scale, then clamped.
 """
@@ -20,6 +20,10 @@ from ..errors import Unsupported
 from ..fixedpoint import clamp_range, quantize_multiplier, requantize
 from ..ir import Array, Call, Quantization, Tensor
 from . import ROW, Imported, KerasLayer, Kernel, Op, TfliteForm, register
+from ._pairs import random_kind
+from ._single import free, lookup, random_input, values
+
+ACTIVATIONS: tuple[Activation, ...] = ("relu", "relu6", "relu_n1_to_1")
 
 
 @dataclass(frozen=True)
@@ -57,24 +61,10 @@ def is_affine(call: Call) -> bool:
     return call.x.dtype == "int8" and affine_form(call) is not None
 
 
-def values(call: Call) -> int:
-    """In a row."""
-    return call.y.size // call.y.rows
-
-
 def affine_arguments(call: Call) -> str:
     form, (low, high) = affine_form(call), clamp_range(call.y, call.attrs.activation)
     assert form is not None
     return f"{values(call)}, /*factor, offset, shift*/ {form.factors[0]}, {form.offset}, {form.shift}, /*clamp*/ {low}, {high}"
-
-
-def int8_arguments(call: Call) -> str:
-    multiplier, shift = quantize_multiplier(call.x.q.s / call.y.q.s)
-    low, high = clamp_range(call.y, call.attrs.activation)
-    return (
-        f"{values(call)}, /*zero points*/ {call.x.q.z}, {call.y.q.z}, /*multiplier*/ {multiplier}, {shift}, "
-        f"/*clamp*/ {low}, {high}"
-    )
 
 
 def float_arguments(call: Call) -> str:
@@ -83,7 +73,7 @@ def float_arguments(call: Call) -> str:
 
 KERNELS = (
     Kernel("puce_relu_affine_s8", "relu.h", is_affine, affine_arguments),
-    Kernel("puce_relu_s8", "relu.h", lambda call: call.x.dtype == "int8", int8_arguments),
+    lookup(reference),
     Kernel("puce_relu_f32", "relu.h", lambda call: call.x.dtype == "float32", float_arguments),
 )
 
@@ -99,7 +89,7 @@ def form(operator: str, activation: Activation) -> TfliteForm:
 
     return TfliteForm(
         operator, "", lambda call: {}, decode,
-        version=lambda call: 2 if call.x.dtype == "int8" else 1,
+        version=lambda call: 2 if call.x.dtype == "int8" and activation != "relu_n1_to_1" else 1,
         fits=lambda call: bool(call.attrs.activation == activation),
     )  # fmt: skip
 
@@ -116,24 +106,24 @@ def from_layer(layer: KerasLayer, inputs: Sequence[Tensor]) -> Imported:
 
 def samples(rng: np.random.Generator) -> Iterator[Call]:
     while True:
-        kind, a = sampling.dtype(rng), Attrs("relu" if rng.random() < 0.5 else "relu6")
-        shape = tuple(sampling.integer(rng, 1, 12) for _ in range(3 if rng.random() < 0.7 else 1))
-        x, q = sampling.activation(rng, "x", shape, kind), None
+        a = Attrs(ACTIVATIONS[sampling.integer(rng, 0, 2)])
+        x = random_input(rng, random_kind(rng))
+        q = None
         if x.quantization is not None:
-            way = sampling.integer(rng, 0, 2)
-            factor = (1.0, 2.0 ** sampling.integer(rng, -2, 2), float(np.exp(rng.uniform(-2, 2))))[way]
-            q = Quantization((float(np.float32(x.q.s * factor)),), (x.q.z if way == 0 else sampling.integer(rng, -128, 127),))
-        yield Call(a, (x,), (Tensor("y", shape, kind, q),))
+            q = x.q if rng.random() < 0.3 else free(rng, x)
+            if rng.random() < 0.3:  # ties
+                q = Quantization((x.q.s * 2.0 ** sampling.integer(rng, -2, 2),), q.zero_point)
+        yield Call(a, (x,), (Tensor("y", x.shape, x.dtype, q),))
 
 
 OP = register(Op(
     name="relu",
-    summary="A clamp at zero (relu), or between zero and six (relu6), where no other operator can do it on the way.",
+    summary="A clamp at zero (relu), at zero and six (relu6) or at -1 and 1 (relu_n1_to_1), where no other operator does it.",
     infer=infer, reference=reference, windows=lambda call: (ROW,), samples=samples, kernels=KERNELS,
     formula=lambda call: f"out[i] = {call.attrs.activation}(in[i])",
     macc=lambda call: call.y.size,
     in_place=True,
-    tflite=(form("RELU", "relu"), form("RELU6", "relu6")),
+    tflite=(form("RELU", "relu"), form("RELU6", "relu6"), form("RELU_N1_TO_1", "relu_n1_to_1")),
     keras={
         "ReLU": from_layer,
         "Activation:relu": lambda layer, inputs: Imported(Attrs("relu")),

@@ -83,7 +83,7 @@ def dropped(a: Attrs) -> tuple[int, ...] | None:
     """The axes of size 1 that the output lacks; None where it is not `size` without some."""
     axes, rest = [], list(a.shape)
     for axis, n in enumerate(a.size):
-        if rest[: 1] == [n] and (n > 1 or len(a.size) - axis == len(rest)):
+        if rest[:1] == [n] and (n > 1 or len(a.size) - axis == len(rest)):
             rest.pop(0)
         elif n == 1:
             axes.append(axis)

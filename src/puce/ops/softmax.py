@@ -8,7 +8,6 @@ An int8 exponential depends on the distance from the largest value only, so it b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +19,10 @@ from ..activation import float_literal
 from ..fixedpoint import doubling_high_multiply, quantize_multiplier, rounding_shift
 from ..ir import Array, Call, Quantization, Tensor
 from . import ROW, Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, register
+from ._fractions import ONE, exp_of_negative, furthest, inverse_of_half
 
 OUTPUT = Quantization((1 / 256,), (-128,))  # fixed by TFLite's specification
 INTEGER_BITS = 5  # of an argument of exp: its range is -32 .. 0
-ONE = 2**31 - 1
-# exp(-2^e) for e = -2 .. 4, exp(-1/8), 1/3, 48/17, 32/17: fixed-point constants of the algorithm
-EXP_OF_POWER = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
-EXP_OF_MINUS_EIGHTH, THIRD, NEWTON_START, NEWTON_SLOPE = 1895147668, 715827883, 1515870810, 1010580540
 
 
 @dataclass(frozen=True)
@@ -38,39 +34,19 @@ def infer(a: Attrs, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return (inputs[0].like("y"),)
 
 
-def exp_of_quarter(a: Array) -> Array:
-    """exp(a / 2^31) as a fraction of 2^31, for -1/4 <= a / 2^31 < 0: Taylor round -1/8."""
-    x = a + (1 << 28)
-    x2 = doubling_high_multiply(x, x)
-    x3, x4 = doubling_high_multiply(x2, x), doubling_high_multiply(x2, x2)
-    cubic = doubling_high_multiply(rounding_shift(x4, 2) + x3, THIRD) + x2
-    return EXP_OF_MINUS_EIGHTH + doubling_high_multiply(x + rounding_shift(cubic, 1), EXP_OF_MINUS_EIGHTH)
-
-
 def exponentials(call: Call) -> Array:
     """exp(-d * scale * beta) as fractions of 2^31, for d = 0, 1 ... as long as they are not zero."""
     beta = float(np.float32(call.attrs.beta))
     multiplier, left = quantize_multiplier(min(beta * call.x.q.s * 2**26, 2.0**31 - 1))
-    furthest = math.floor((2**INTEGER_BITS - 1) * 2.0 ** (31 - INTEGER_BITS) / 2.0**left)
-    distance = np.arange(min(furthest, 255) + 1, dtype=np.int64)
-    a = doubling_high_multiply(-distance << left, multiplier)  # 26 bits after the point
-    quarter = 1 << 24
-    rest = (a & (quarter - 1)) - quarter
-    y = exp_of_quarter(rest << INTEGER_BITS)
-    for bit, factor in zip(range(24, 31), EXP_OF_POWER, strict=True):
-        y = np.where((rest - a) >> bit & 1, doubling_high_multiply(y, factor), y)
-    y = np.where(a == 0, ONE, y)
+    distance = np.arange(min(furthest(INTEGER_BITS, left), 255) + 1, dtype=np.int64)
+    y = exp_of_negative(doubling_high_multiply(-distance << left, multiplier), INTEGER_BITS)
     return y[: np.flatnonzero(y)[-1] + 1]
 
 
 def reciprocal(total: Array) -> tuple[Array, Array]:
     """1 / total as (fraction of 2^31, how far it is still to be shifted right beyond 31 bits); totals have 19 fraction bits."""
     zeros = 31 - np.floor(np.log2(total.astype(np.float64))).astype(np.int64)
-    half = (total << zeros) >> 1
-    x = NEWTON_START + doubling_high_multiply(half, -NEWTON_SLOPE)
-    for _ in range(3):
-        x = x + 4 * doubling_high_multiply(x, (1 << 29) - doubling_high_multiply(half, x))
-    return np.minimum(2 * x, ONE), 12 - zeros
+    return np.minimum(2 * inverse_of_half((total << zeros) >> 1), ONE), 12 - zeros
 
 
 def reference(call: Call, x: Array) -> tuple[Array, ...]:

@@ -62,9 +62,12 @@ def sizes_add_up(a: Attrs, inputs: Sequence[Tensor]) -> bool:
 # ── file formats ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def constants(call: Call) -> tuple[Tensor, ...]:
-    sizes, axis = np.array(call.attrs.sizes, np.int32), np.array(call.attrs.axis + 1, np.int32)
-    return call.x, Tensor.constant("sizes", sizes), Tensor.constant("axis", axis)
+def axis_of(call: Call) -> Tensor:
+    return Tensor.constant("axis", np.array(call.attrs.axis + 1, np.int32))
+
+
+def constants_with_sizes(call: Call) -> tuple[Tensor, ...]:
+    return call.x, Tensor.constant("sizes", np.array(call.attrs.sizes, np.int32)), axis_of(call)
 
 
 def encode(call: Call) -> Mapping[str, Any]:
@@ -91,6 +94,10 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         yield Call(a, (x,), infer(a, (x,)))
 
 
+def version(call: Call) -> int:
+    return 2 if call.x.dtype == "int8" else 1
+
+
 OP = register(Op(
     name="split",
     summary="One tensor cut into several along any axis.",
@@ -100,8 +107,11 @@ OP = register(Op(
     limits=(sizes_add_up,),
     rule=Rule("same"),
     tflite=(
-        TfliteForm("SPLIT_V", "SplitVOptions", encode, decode, constants, version=lambda call: 2 if call.x.dtype == "int8" else 1),
-        TfliteForm("SPLIT", "SplitOptions", encode, decode, fits=lambda call: False),  # read only: its axis stands before x
+        TfliteForm(
+            "SPLIT", "SplitOptions", encode, decode, lambda call: (axis_of(call), call.x), version,
+            fits=lambda call: len(set(call.attrs.sizes)) == 1,
+        ),
+        TfliteForm("SPLIT_V", "SplitVOptions", encode, decode, constants_with_sizes, version),
     ),
     onnx=("Split",),
 ))  # fmt: skip

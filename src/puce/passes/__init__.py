@@ -9,10 +9,16 @@ from typing import Protocol
 from ..ir import Graph
 from .batch_norm_to_depthwise import BatchNormToDepthwise
 from .clean import DropNoOps, RemoveDead
+from .constant_channels import ConstantChannels
+from .drop_identities import DropIdentities
 from .fold_batch_norm import FoldBatchNorm, FoldBatchNormForward, SinkBatchNorm
 from .fold_pad import FoldPad
 from .fuse_activation import FuseActivation, LiftActivation
+from .removed import Removed, removed
+from .rescale_zero_rows import RescaleZeroRows
 from .verify import verify
+
+__all__ = ["LOWERING", "PIPELINE", "Pass", "Removed", "removed", "run", "verify"]
 
 
 class Pass(Protocol):
@@ -38,7 +44,7 @@ PIPELINE: tuple[Pass, ...] = (
 )
 
 # From there to the one that is scheduled: what .tflite cannot say.
-LOWERING: tuple[Pass, ...] = (FoldPad(),)
+LOWERING: tuple[Pass, ...] = (FoldPad(), DropIdentities(), ConstantChannels(), RescaleZeroRows(), RemoveDead())
 
 
 def run(graph: Graph, passes: Sequence[Pass] = PIPELINE) -> Graph:

@@ -65,6 +65,8 @@ class FoldBatchNormForward:
                 continue
             if offset.any() and getattr(reader.attrs, "padding", NO_PADDING) != NO_PADDING:
                 continue
+            if offset.any() and reader.op.name == "transpose_conv":  # not every pixel sees every weight
+                continue
             shorter = without(graph, node)
             if shorter is None:
                 continue
@@ -117,7 +119,7 @@ def passes_through(call: Call, node: Node, shifts: bool) -> int:
     if node.op.name == "average_pool_2d":  # its mean leaves padding out
         return int(call.attrs.activation == "none")
     if node.op.name == "pad":
-        return int(not shifts)
+        return int(not shifts and node.attrs.is_a_frame_of_zeros)
     if node.op.name == "reshape":
         before, after = call.x.shape[-1], call.y.shape[-1]
         # Channels come last: a flatten lays whole pixels side by side.

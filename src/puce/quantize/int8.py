@@ -31,6 +31,7 @@ def to_int8(graph: Graph, ranges: Mapping[str, Range], float_io: bool = False) -
     The graph must have been through the passes: batch normalisation has no int8 form. Node and tensor names stay.
     """
     tensors: dict[str, Tensor] = {}
+    ranges = united(graph, ranges)
     for name in graph.inputs:
         tensors[name] = replace(graph.tensors[name], dtype="int8", quantization=activation_quantization(ranges[name]))
     nodes = []
@@ -43,9 +44,36 @@ def to_int8(graph: Graph, ranges: Mapping[str, Range], float_io: bool = False) -
         tensors.update({t.name: t for t in inputs})
         for t in call.outputs:
             tensors[t.name] = replace(t, dtype="int8", quantization=output_quantization(node, inputs[0], ranges[t.name]))
+        if node.op.rule.alike:
+            changes, inputs = rescaled(node, inputs, tensors[node.outputs[0]].q)
+            tensors.update({t.name: t for t in inputs})
+            nodes += changes
         nodes.append(replace(node, inputs=tuple(t.name for t in inputs)))
     result = graph.replaced(nodes, tensors)
     return with_float_ends(result) if float_io else result
+
+
+def united(graph: Graph, ranges: Mapping[str, Range]) -> Mapping[str, Range]:
+    """The ranges; a value that only an operator with one scale for all reads gets that of its output from the start."""
+    result = dict(ranges)
+    for node in reversed(graph.nodes):
+        for t in graph.call(node).data if node.op.rule.alike else ():
+            maker = graph.producer(t.name)
+            alone = len(graph.readers(t.name)) == 1 and t.name not in graph.outputs
+            if maker is not None and maker.op.rule.output == "calibrated" and alone:
+                result[t.name] = result[node.outputs[0]]
+    return result
+
+
+def rescaled(node: Node, inputs: list[Tensor], q: Quantization) -> tuple[list[Node], list[Tensor]]:
+    """The inputs with one scale and zero point, and the nodes that change those which have another."""
+    nodes, alike = [], []
+    for i, t in enumerate(inputs):
+        if t.quantization != q:
+            x, t = t, replace(t, name=f"{node.name}/input_{i}", quantization=q)
+            nodes.append(make("quantize", t.name, (x.name,), (t.name,), QuantizeAttrs("int8"), node.origin))
+        alike.append(t)
+    return nodes, alike
 
 
 def float32(x: float) -> float:

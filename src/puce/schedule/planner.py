@@ -109,7 +109,8 @@ class Planner:
             else:
                 merged = self._merged(trace, tensors)
                 rows[name] = min(t.rows, ring_rows(*merged))
-            events = [s for m in tensors for s in (*trace.written.get(m, ()), *trace.used.get(m, {}).values())]
+            # an input of which only padding is seen is never touched; it is there all the same
+            events = [s for m in tensors for s in (*trace.written.get(m, ()), *trace.used.get(m, {}).values())] or [0]
             first, last = 0 if before else min(events), end if after else max(events)
             buffers.append(Buffer(name, "tensor", rows[name] * t.row_bytes, at + first, at + last))
         through = {

@@ -2,7 +2,7 @@
 """The state of a training between two epochs, on disk: a kill -9 at any instant costs one epoch, and changes nothing.
 
 What counts: all variables of the model (dropout's random states are among them) and of the optimizer, the best
-weights so far, the history. Shuffling and augmentation draw from (seed, epoch) and so need no state of their own.
+weights so far, the moving average of the weights, the history. Shuffling and augmentation draw from (seed, epoch) and so need no state of their own.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class State:
     model: tuple[Array, ...]
     optimizer: tuple[Array, ...]
     best: tuple[Array, ...]
+    average: tuple[Array, ...] = ()
 
 
 def save(run: Run, state: State) -> None:
@@ -68,7 +69,7 @@ def clear(run: Run) -> None:
     shutil.rmtree(run.path(FOLDER), ignore_errors=True)
 
 
-_PARTS = ("model", "optimizer", "best")
+_PARTS = ("model", "optimizer", "best", "average")
 
 
 def _files(run: Run) -> list[Path]:
@@ -81,4 +82,4 @@ def _read(path: Path) -> State:
         counts = {part: sum(name.startswith(f"{part}/") for name in archive.files) for part in _PARTS}
         parts = {part: tuple(archive[f"{part}/{i}"] for i in range(n)) for part, n in counts.items()}
     history = History(tuple(EpochRow(**row) for row in meta["rows"]))
-    return State(meta["identity"], history, parts["model"], parts["optimizer"], parts["best"])
+    return State(meta["identity"], history, **parts)

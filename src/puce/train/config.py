@@ -6,8 +6,13 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Literal, get_args
 
-from ..errors import BadInput
+from ..errors import BadInput, UnknownName
+
+
+Schedule = Literal["cosine", "fixed", "ramp", "plateau"]
+Precision = Literal["float32", "bfloat16", "auto"]
 
 
 @dataclass(frozen=True)
@@ -17,8 +22,11 @@ class TrainConfig:
     epochs: int = 60
     batch: int = 32
     learning_rate: float = 0.005
-    """Peak of the schedule: it rises from 0 for `warmup_epochs`, then falls along a half cosine to a hundredth."""
+    """The only rate of `fixed`, the first of `plateau`, the peak of `cosine` and `ramp`."""
+    schedule: Schedule = "cosine"
+    """See puce.train.schedule, where each has its formula."""
     warmup_epochs: int = 3
+    """Of `cosine`."""
     label_smoothing: float = 0.1
     patience: int = 25
     """Stop after so many epochs without a better validation result; the best weights are kept in any case."""
@@ -26,22 +34,49 @@ class TrainConfig:
     """Augmentation: each picture moves by up to so many pixels, whole or not, in each direction."""
     flip: bool = False
     """Augmentation: mirror half of the pictures left to right. Not for digits."""
+    crop: int = 0
+    """Augmentation: each picture moves by up to so many whole pixels: for large pictures, cheaper than `shift`."""
+    cutout: int = 0
+    """Augmentation: paint a square of so many pixels a side."""
+    colour: float = 0.0
+    """Augmentation: change brightness, contrast and colour balance by up to this part."""
+    mixup: float = 0.0
+    """Augmentation: blend pairs of pictures, shares drawn from Beta(mixup, mixup)."""
+    average: float = 0.0
+    """Keep a moving average of all weights and judge and keep that one; 0.999 averages about 1 000 steps, 0 does not."""
+    balance: bool = False
+    """Weigh each picture by the rarity of its class."""
+    precision: Precision = "float32"
+    """bfloat16 trains in mixed precision, at once faster and less exact; auto times both where the processor has it."""
     seed: int = 1
     threads: int = 1
-    """One thread gives the same weights on any number of cores; 0 takes all cores, the same on this machine only."""
+    """One thread with float32 gives the same weights on any number of cores; 0 takes all cores. With several threads, or
+    bfloat16, TensorFlow uses oneDNN, twice as fast, whose results are the same on the same kind of processor only."""
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch", 1), ("patience", 1), ("warmup_epochs", 0), ("threads", 0)):
+        whole = (("epochs", 1), ("batch", 1), ("patience", 1), ("warmup_epochs", 0), ("threads", 0), ("crop", 0), ("cutout", 0))
+        for name, least in whole:
             if getattr(self, name) < least:
                 raise BadInput(name, f"is {getattr(self, name)}, below {least}.", f"Give {least} or more.")
         if not 0 < self.learning_rate <= 1:
             raise BadInput("learning_rate", f"is {self.learning_rate}, not above 0 and up to 1.", "Try 0.001.")
-        if not 0 <= self.label_smoothing < 1:
-            raise BadInput("label_smoothing", f"is {self.label_smoothing}, not from 0 to below 1.", "Try 0.1.")
+        for name, example in (("label_smoothing", 0.1), ("colour", 0.2), ("average", 0.999)):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadInput(name, f"is {getattr(self, name)}, not from 0 to below 1.", f"Try {example}.")
         if self.shift < 0:
             raise BadInput("shift", f"is {self.shift}, below 0.", "Give pixels, or 0 for none.")
+        if self.mixup < 0:
+            raise BadInput("mixup", f"is {self.mixup}, below 0.", "Try 0.2, or 0 for none.")
+        for name, words in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in words:
+                raise UnknownName.among(name, getattr(self, name), words, "Choose one of these.")
 
-    def as_json(self) -> dict[str, int | float | bool]:
+    @property
+    def exact(self) -> bool:
+        """Whether the weights are to be the same on any processor."""
+        return self.threads == 1 and self.precision == "float32"
+
+    def as_json(self) -> dict[str, int | float | bool | str]:
         return asdict(self)
 
 

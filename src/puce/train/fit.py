@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: Adam, warm-up and cosine, early stopping with the best weights, deterministic and resumable."""
+"""The training loop: Adam, a schedule, early stopping with the best weights; deterministic and resumable."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib
 import json
 from time import perf_counter
 from typing import Any
@@ -16,12 +14,16 @@ from ..data import Dataset
 from ..run import Run
 from ..zoo._keras import keras
 from . import checkpoint
-from .augment import augment
+from .augment import augment, mix
+from .average import Average
 from .config import EpochRow, History, TrainConfig
+from .engine import Engine, Kind, faster_precision, prepare
 from .progress import Progress, Silent
+from .schedule import learning_rate
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PREDICT_BATCH = 256
+PRECISION_FILE = "checkpoints/precision"
 
 
 def fit(model: Any, dataset: Dataset, config: TrainConfig, run: Run, progress: Progress | None = None) -> History:
@@ -31,46 +33,50 @@ def fit(model: Any, dataset: Dataset, config: TrainConfig, run: Run, progress: P
     looked at. Equal (model, dataset, config) give equal weights, interrupted or not.
     """
     progress = progress or Silent()
-    make_deterministic(config.threads)
+    prepare(config)
     batches = -(-len(dataset.y_train) // config.batch)
-    _compile(model, config, batches)
-    identity = _identity(model, dataset, config)
+    engine, identity = Engine(model, config), _identity(model, dataset, config)
     state = checkpoint.load(run, identity) or checkpoint.State(
-        identity, History(), _values(model), _values(model.optimizer), _values(model)
+        identity, History(), _values(model), _values(engine.optimizer), _values(model), Average.start(model, config).values
     )
     _assign(model, state.model)
-    _assign(model.optimizer, state.optimizer)
-    progress.start(f"training {model.name}", config.epochs, len(state.history.rows), batches)
+    _assign(engine.optimizer, state.optimizer)
+    kind = _precision(engine, dataset, config, run)
+    progress.start(f"training {model.name} in {kind}", config.epochs, len(state.history.rows), batches)
     try:
-        while not _finished(state.history, config):
-            row = _one_epoch(model, dataset, config, len(state.history.rows) + 1, progress)
-            history = state.history.with_row(row)
-            values = _values(model)
-            best = values if history.best is row else state.best
-            state = checkpoint.State(identity, history, values, _values(model.optimizer), best)
-            checkpoint.save(run, state)
-            with run.atomic("history.csv") as path:
-                path.write_text(history.as_csv(), encoding="utf-8")
-            progress.epoch(row)
+        with engine.ready(kind):
+            while not _finished(state.history, config):
+                average = Average(config.average, state.average)
+                row, judged = _one_epoch(engine, dataset, config, state.history, average, progress)
+                history = state.history.with_row(row)
+                best = judged if history.best is row else state.best
+                state = checkpoint.State(
+                    identity, history, _values(model), _values(engine.optimizer), best, average.values
+                )
+                checkpoint.save(run, state)
+                with run.atomic("history.csv") as path:
+                    path.write_text(history.as_csv(), encoding="utf-8")
+                progress.epoch(row)
     finally:
         progress.stop()
     _assign(model, state.best)
     return state.history
 
 
-def make_deterministic(threads: int) -> None:
-    """Ask the back end for the same result every time. TensorFlow takes a number of threads only before its first use;
-    asked later it keeps what it has, and stays deterministic for that number."""
-    name = keras().backend.backend()
-    if name == "tensorflow":
-        import tensorflow
-
-        with contextlib.suppress(RuntimeError):
-            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-            tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
-        tensorflow.config.experimental.enable_op_determinism()
-    elif name == "torch" and threads:
-        importlib.import_module("torch").set_num_threads(threads)
+def _precision(engine: Engine, dataset: Dataset, config: TrainConfig, run: Run) -> Kind:
+    """What the settings say; the answer of "auto" is kept beside the states, as resuming must not time again."""
+    if config.precision != "auto":
+        return config.precision
+    kept = run.path(PRECISION_FILE)
+    if kept.exists() and kept.read_text(encoding="utf-8") == "bfloat16":
+        return "bfloat16"
+    if kept.exists():
+        return "float32"
+    few = slice(0, config.batch)
+    found = faster_precision(engine, dataset.preprocessing.apply(dataset.x_train[few]), _one_hot(dataset, few))
+    with run.atomic(PRECISION_FILE) as path:
+        path.write_text(found, encoding="utf-8")
+    return found
 
 
 def predict(model: Any, x: Array) -> Array:
@@ -88,25 +94,6 @@ def weights_sha256(model: Any) -> str:
     return digest.hexdigest()
 
 
-def _compile(model: Any, config: TrainConfig, batches: int) -> None:
-    k = keras()
-    warmup = min(config.warmup_epochs, config.epochs - 1) * batches
-    schedule = k.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else config.learning_rate,
-        decay_steps=config.epochs * batches - warmup,
-        alpha=0.01,
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    model.compile(
-        optimizer=k.optimizers.Adam(schedule),
-        loss=k.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=False,  # measured on processors: XLA is slower
-    )
-    model.optimizer.build(model.trainable_variables)
-
-
 def _identity(model: Any, dataset: Dataset, config: TrainConfig) -> str:
     """Name the training: the network with its first weights, the pictures, the settings, the library underneath."""
     k = keras()
@@ -114,30 +101,54 @@ def _identity(model: Any, dataset: Dataset, config: TrainConfig) -> str:
     return hashlib.sha256(json.dumps([*parts, config.as_json()]).encode()).hexdigest()
 
 
-def _one_epoch(model: Any, dataset: Dataset, config: TrainConfig, epoch: int, progress: Progress) -> EpochRow:
-    start = perf_counter()
+def _one_epoch(
+    engine: Engine, dataset: Dataset, config: TrainConfig, history: History, average: Average, progress: Progress
+) -> tuple[EpochRow, tuple[Array, ...]]:
+    """Train for one epoch; return its row, and the variables that its validation figures are of."""
+    start, epoch = perf_counter(), len(history.rows) + 1
     rng = np.random.default_rng((config.seed, epoch))
     order = rng.permutation(len(dataset.y_train))
-    one_hot = np.eye(dataset.classes, dtype=np.float32)
-    sums = np.zeros(2)
-    for i in range(0, len(order), config.batch):
-        chosen = order[i : i + config.batch]
-        x = augment(dataset.preprocessing.apply(dataset.x_train[chosen]), rng, config.shift, config.flip)
-        model.reset_metrics()  # so that the answer is of this batch alone, whatever the back end keeps
-        logs = model.train_on_batch(x, one_hot[dataset.y_train[chosen]], return_dict=True)
-        sums += len(chosen) * np.array([float(logs["loss"]), float(logs["accuracy"])])
+    by_label = _class_weights(dataset, config)
+    batches, results, rate = -(-len(order) // config.batch), [], 0.0
+    for i in range(batches):
+        chosen = order[i * config.batch : (i + 1) * config.batch]
+        x = augment(dataset.preprocessing.apply(dataset.x_train[chosen]), rng, config)
+        y = _one_hot(dataset, chosen)
+        if config.mixup:
+            x, y = mix(x, y, rng, config.mixup)
+        rate = learning_rate(config, history, i, batches)
+        loss, hits = engine.step(x, y, by_label[dataset.y_train[chosen]], rate)
+        results.append((float(loss) * len(chosen), float(hits)))
+        average.add(engine.model, (epoch - 1) * batches + i + 1)
         progress.batch()
-    scores = predict(model, dataset.inputs("validation"))
-    loss, accuracy = sums / len(order)
-    return EpochRow(
+    values = _values(engine.model)
+    judged = average.of(engine.model, values)
+    _assign(engine.model, judged)
+    scores = engine.predict(dataset.inputs("validation"))
+    _assign(engine.model, values)
+    loss, accuracy = np.sum(results, axis=0) / len(order)
+    row = EpochRow(
         epoch=epoch,
         loss=float(loss),
         accuracy=float(accuracy),
         val_loss=_cross_entropy(scores, dataset.y_validation),
         val_accuracy=float(np.mean(scores.argmax(1) == dataset.y_validation)),
-        learning_rate=float(model.optimizer.learning_rate),
+        learning_rate=rate,
         seconds=perf_counter() - start,
     )
+    return row, judged
+
+
+def _one_hot(dataset: Dataset, rows: Any) -> Array:
+    return np.eye(dataset.classes, dtype=np.float32)[dataset.y_train[rows]]
+
+
+def _class_weights(dataset: Dataset, config: TrainConfig) -> Array:
+    """One weight a class: 1, or the size its pictures would have if all classes were equal, over the size they have."""
+    if not config.balance:
+        return np.ones(dataset.classes, np.float32)
+    sizes = np.maximum(np.array(dataset.by_class("train")), 1)
+    return (sizes.sum() / (dataset.classes * sizes)).astype(np.float32)
 
 
 def _cross_entropy(scores: Array, labels: Array) -> float:

@@ -16,7 +16,8 @@ from ..run import DataRecord, Run, SplitCount, TrainRecord
 from ..zoo._keras import keras
 from . import checkpoint
 from .config import TrainConfig
-from .fit import fit, make_deterministic, predict, weights_sha256
+from .engine import prepare
+from .fit import fit, predict, weights_sha256
 from .progress import Progress
 
 SAMPLES = 25
@@ -65,7 +66,7 @@ def train_step(
 
 def seeded_model(model: str, dataset: Dataset, config: TrainConfig, **options: Any) -> Any:
     """Build an architecture for a data set, its first weights drawn from the seed of the training."""
-    make_deterministic(config.threads)
+    prepare(config)
     keras().utils.set_random_seed(config.seed)
     return zoo.build(model, dataset.shape, dataset.classes, **options)
 
