@@ -13,8 +13,8 @@ setup: ## install puce from this folder, with everything that its tests need
 test: ## all fast tests, on every core
 	$(PYTHON) -m pytest -q -n auto --dist loadfile -m 'not slow'
 
-test-slow: ## the tests that take minutes
-	$(PYTHON) -m pytest -q -m slow
+test-slow: ## the tests that take minutes, on every core
+	$(PYTHON) -m pytest -q -n auto -m slow
 
 lint: ## ruff, its formatter, mypy --strict
 	$(PYTHON) -m ruff check .

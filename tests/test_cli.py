@@ -210,6 +210,12 @@ def bad_inputs() -> list[tuple[str, str]]:
         ("boards --fits {tmp}/cut.tflite", "cut.tflite"),
         ("ops conv2d", "no operator has this name. Did you mean conv_2d"),
         ("data show nosuchset", "no data set or folder has this name."),
+        ("data check nosuchset", "no data set or folder has this name."),
+        ("data check digits --fix {tmp}/clean", "is no folder of files"),
+        ("data check {tmp}/cut.keras", "is no zip and no CSV list"),
+        ("evaluate {tmp}/cut.keras digits", "cut.keras"),
+        ("compare {tmp}/missing", "missing"),
+        ("compare {tmp}/missing -o table.xls", "has no ending that says what to write"),
     ]
 
 

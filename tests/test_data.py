@@ -75,7 +75,8 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UnknownName) as caught:
         load("digit")
     assert str(caught.value) == (
-        "digit: no data set or folder has this name. Did you mean digits? Known: cifar10, cifar100, digits, fashion_mnist, mnist.\n"
+        "digit: no data set or folder has this name. Did you mean digits? "
+        "Known: cifar10, cifar100, digits, fashion_mnist, mnist.\n"
         "Name one of these, or a folder with one sub-folder a class."
     )
 

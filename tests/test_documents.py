@@ -14,8 +14,12 @@ import pytest
 
 from puce import __version__, api
 from puce.analysis import Analysis
+from puce.comparison import Comparison
 from puce.coverage import Operator, coverage
+from puce.data import Check as DataCheck
+from puce.difference import Difference
 from puce.doctor import EXTRAS, LIBRARIES, Check
+from puce.evaluation import Evaluation
 from puce.inventory import Contents, Entry
 from puce.ops import REGISTRY
 from puce.quantized import Quantized
@@ -88,6 +92,10 @@ KEYS = {
     "ops": Operator,
     "data list": Entry,
     "data show": Contents,
+    "data check": DataCheck,
+    "diff": Difference,
+    "evaluate": Evaluation,
+    "compare": Comparison,
     "doctor": Check,
 }
 

@@ -24,14 +24,15 @@ from puce.ir import Array, Call, Graph, Node
 from puce.ops import REGISTRY, Kernel, Op
 from puce.schedule import plan
 
-CASES = 12  # of each kernel
+CASES = {0: 4, 3: 2}  # of each kernel by seed: the fast tests; the slow ones take 12
 PICTURES = 2
 KERNELS = [(op, kernel) for op in REGISTRY.values() for kernel in op.kernels]
 IDS = [kernel.name for _, kernel in KERNELS]
 
 
-def uses(op: Op, kernel: Kernel, seed: int, wanted: int = CASES) -> Iterator[Call]:
+def uses(op: Op, kernel: Kernel, seed: int, wanted: int = 0) -> Iterator[Call]:
     """Random uses of an operator that this kernel accepts."""
+    wanted = wanted or CASES.get(seed, 12)
     found, rng = 0, np.random.default_rng(seed)
     for tried, call in enumerate(op.samples(rng)):
         assert tried < 5000, f"{kernel.name} accepts too few of the operator's samples"
@@ -83,7 +84,7 @@ def assert_same(got: Array, want: Array, what: str) -> None:
         np.testing.assert_array_equal(got, want, err_msg=what)
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("op", "kernel"), KERNELS, ids=IDS)
 def test_c_on_this_computer_equals_the_reference(op: Op, kernel: Kernel, seed: int, tmp_path: Path) -> None:
     cases = [(call, *compiled(op, kernel, call, f"case{i}", tmp_path)) for i, call in enumerate(uses(op, kernel, seed))]
@@ -138,7 +139,7 @@ def test_c_on_the_emulated_core_equals_the_reference(op: Op, kernel: Kernel, cor
             plan(one_node(replace(op, kernels=(kernel,)), call), features=board.core.features)
         return
     seed = 3
-    cases = [(call, *compiled(op, kernel, call, f"case{i}", tmp_path)) for i, call in enumerate(uses(op, kernel, seed, 8))]
+    cases = [(call, *compiled(op, kernel, call, f"case{i}", tmp_path)) for i, call in enumerate(uses(op, kernel, seed))]
     names = [f"case{i}" for i in range(len(cases))]
     # the table keeps the linker from dropping what main does not call
     lines = [f'#include "{n}.h"' for n in names]

@@ -15,13 +15,17 @@ from puce import api
 NAMES = [
     "PuceError",
     "analyze",
+    "check_data",
+    "compare",
     "compile",
+    "evaluate",
     "load_data",
     "load_model",
     "predict",
     "quantize",
     "report",
     "run",
+    "show_data",
     "train",
     "validate",
 ]

@@ -78,6 +78,8 @@ def test_the_whole_report_shows_what_the_records_say(tmp_path: Path) -> None:
         "the peak is 5 184 B at residual_3",
         "the model is within 13 % of its calibration measurements",
         "1 right only in float, 0 only in int8",
+        "always the largest class (3) 10.00 %",
+        "Can its probabilities be believed?",
         "puce run digits --board stm32l4r9i-disco",
         "16 186 parameters, 60 epochs in 13.7 s; the weights of epoch 43 were kept",
         "seeds split 20, train 1",
@@ -95,7 +97,7 @@ def test_the_page_is_whole_and_asks_nobody(tmp_path: Path, lang: Lang) -> None:
     assert all(a.startswith(("data:image/png;base64,", "#")) for a in found.addresses)
     assert {a[1:] for a in found.addresses if a.startswith("#")} <= set(found.ids)
     html = run.path("report.html").read_text(encoding="utf-8")
-    assert html.count("<svg") == 4 and html.count("data:image/png") > 50
+    assert html.count("<svg") == 5 and html.count("data:image/png") > 50
     assert str(tmp_path) not in html, "no path of this machine"
     assert "prefers-color-scheme: dark" in html and "currentColor" in html
     assert set(re.findall(r"https?://[^\s\"')<]+", html)) <= {
@@ -220,7 +222,7 @@ def test_markdown_has_the_same_sections_and_its_charts_are_there(tmp_path: Path)
     titles = re.findall(r"<h2>(.*?)</h2>", html)
     assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == titles
     charts = re.findall(r"\]\((plots/[a-z]+\.svg)\)", text)
-    assert len(charts) == 4
+    assert len(charts) == 5
     for chart in charts:
         assert run.path(chart).read_text(encoding="utf-8").startswith("<svg ")
     for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
@@ -242,3 +244,27 @@ def test_colour_pictures_and_many_classes_have_a_report(tmp_path: Path) -> None:
     text = page(run).text
     assert "40 classes, pictures of 32 × 32 × 3" in text and "1 file(s) skipped: cat/a.txt: not a picture" in text
     assert "Confusion matrix" not in text
+
+
+def test_two_classes_have_a_roc_curve(tmp_path: Path) -> None:
+    run = sample_run(tmp_path, DataRecord, TrainRecord)
+    data = run.get(DataRecord)
+    assert data is not None and "area under the ROC curve" not in page(run).text
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    p = 1 / (1 + np.exp(-rng.normal(size=200) - 2 * labels + 1))
+    with run.atomic("scores-float.npz") as path:
+        np.savez(path, scores=np.stack([1 - p, p], axis=1), labels=labels)
+    run.path("scores-int8.npz").unlink()
+    run.path("samples.npz").unlink()
+    counts = {"total": 200, "by_class": (100, 100)}
+    two = data.model_dump() | {"class_names": ("benign", "melanoma"), "train": counts, "validation": counts, "test": counts}
+    run.record("data", DataRecord(**two))
+    train = run.get(TrainRecord)
+    assert train is not None
+    run.record("train", train.model_copy(update={"confusion": ((90, 10), (20, 80))}))
+    found = re.search(r"melanoma: area under the ROC curve (0\.\d{4}) \(95 %: (0\.\d{4}) to (0\.\d{4})\)", page(run).text)
+    assert found
+    value, low, high = map(float, found.groups())
+    assert value == pytest.approx(float(np.mean(p[labels == 1][:, None] > p[labels == 0])), abs=1e-4)
+    assert low < value < high

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from puce import __version__
+from puce import __version__, sampling
 from puce.errors import BadInput, PuceError, Unsupported
 from puce.export.tflite import ALIGNMENT, to_bytes, write
 from puce.fixedpoint import quantize as quantize_array
@@ -156,10 +156,10 @@ def in_a_file(graph: Graph) -> bytes | None:
 
 @pytest.mark.parametrize("name", IN_FILES)
 def test_every_operator_comes_back(name: str) -> None:
-    """40 random uses each; seed 9. Attributes that say the same in other words must compute the same."""
+    """80 random uses each; seed 9. Attributes that say the same in other words must compute the same."""
     rng = np.random.default_rng(9)
     tried = 0
-    for graph in (one_call(call, name) for call in islice(REGISTRY[name].samples(rng), 40)):
+    for graph in (one_call(call, name) for call in islice(REGISTRY[name].samples(rng), 80)):
         data = in_a_file(graph)
         if data is None:
             continue
@@ -275,3 +275,42 @@ def test_damaged_files_never_end_in_a_traceback(seed: int) -> None:
             refused += 1
             assert error.remedy, (seed, number)
     assert refused > 100
+
+
+# ── what others write ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("c", "groups", "oc"), [(4, 2, 6), (8, 8, 8), (3, 3, 6), (8, 4, 4)])
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_a_grouped_convolution_is_computed_as_litert_does(c: int, groups: int, oc: int, kind: Any) -> None:
+    rng = np.random.default_rng(groups)
+    x = sampling.activation(rng, "x", (5, 6, c), kind)
+    w = sampling.weights(rng, (oc, 3, 3, c // groups), kind, 0)
+    b = replace(sampling.bias(rng, oc, x, w), name="b")
+    q = sampling.spread(rng, x, w, 9) if kind == "int8" else None
+    y = Tensor("y", (3, 4, oc), kind, q)
+    node = make("conv_2d", "y", ("x", "w", "b"), ("y",), Window(activation="relu"))
+    data = to_bytes(Graph((node,), {t.name: t for t in (x, w, b, y)}, ("x",), ("y",)))
+    graph = read(data)
+    verify(graph, "reading")
+    xs = [rng.integers(-128, 128, (9, 5, 6, c)).astype(kind)]
+    (got,), (want,) = graph.evaluate(*xs), litert(data, xs)
+    if kind == "int8":
+        assert np.array_equal(got, want)
+    else:
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5 * float(np.abs(want).max()))
+
+
+def test_control_flow_and_custom_operators_are_named(shared_data: Path) -> None:
+    for name, words in (("with_custom_op.lite", "custom operator"), ("883f6227_custom.tflite", "complex64")):
+        (path,) = (shared_data / "models" / "refused_by_litert").glob(f"*{name}")
+        assert words in refusal(path.read_bytes()).fact
+
+
+def test_what_would_take_gigabytes_to_compile_is_refused() -> None:
+    """1448 x 1448 windows of 31 x 31: 2 000 million products in memory at once."""
+    x, y = Tensor("x", (1478, 1478, 1)), Tensor("y", (1448, 1448, 1))
+    w, b = Tensor.constant("w", np.zeros((1, 31, 31, 1), np.float32)), Tensor.constant("b", np.zeros(1, np.float32))
+    node = make("conv_2d", "y", ("x", "w", "b"), ("y",), Window())
+    error = refusal(to_bytes(Graph((node,), {t.name: t for t in (x, w, b, y)}, ("x",), ("y",))))
+    assert isinstance(error, Unsupported) and "multiply-accumulates" in error.fact

@@ -15,13 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from puce import zoo
 from puce.data import Dataset, load
-from puce.errors import BadInput, UnknownName
+from puce.errors import BadInput
 from puce.evaluate import accuracy
 from puce.run import DataRecord, Run, TrainRecord
 from puce.train import EpochRow, History, Silent, TrainConfig, checkpoint, fit, seeded_model, train_step, weights_sha256
-from puce.train.augment import augment
 from puce.zoo._keras import keras
 
 FEW = TrainConfig(epochs=1, batch=32)
@@ -40,53 +38,14 @@ def few_digits(train: int = 200) -> Dataset:
     )
 
 
-def test_the_zoo_has_the_networks_of_the_mission() -> None:
-    """Where the mission gives the flash of a float32 network, it is the weights (BatchNormalization as scale and
-    offset, 4 bytes each) and a run time of 18 KiB, the same for all: so the structures are the right ones."""
-    assert zoo.build("base", (32, 32, 3), 10).count_params() == 1_344_042
-    flash_kib = {"model-2": 425.8, "model-2-1": 425.8, "model-2-2": 174.25, "model-3": 105.7, "model-3-1": 61.31}
-    for name, kib in flash_kib.items():
-        model = zoo.build(name, (32, 32, 3), 10)
-        folded = sum(len(w.shape) and int(w.shape[0]) for w in model.non_trainable_weights)
-        assert 18.0 < kib - (model.count_params() - folded) * 4 / 1024 < 18.5, name
-    order = [type(layer).__name__ for layer in zoo.build("base", (32, 32, 3), 10).layers[1:8]]
-    assert order == [
-        *("Conv2D", "ReLU", "BatchNormalization"),
-        *("Conv2D", "ReLU", "Dropout", "BatchNormalization"),
-    ]
-
-
-@pytest.mark.parametrize("name", zoo.names())
-def test_every_architecture_ends_in_a_distribution_over_the_classes(name: str) -> None:
-    model = zoo.build(name, (32, 32, 3), 7)
-    scores = np.asarray(model.predict_on_batch(np.zeros((2, 32, 32, 3), np.float32)))
-    assert scores.shape == (2, 7)
-    assert scores.sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
-    assert len({layer.name for layer in model.layers}) == len(model.layers)
-    assert len(zoo.about(name)) > 20
-
-
-def test_wrong_names_and_options_are_told() -> None:
-    with pytest.raises(UnknownName, match="Did you mean digits-cnn"):
-        zoo.build("digit-cnn", (8, 8, 1), 10)
-    with pytest.raises(BadInput) as caught:
-        zoo.build("digits-cnn", (8, 8, 1), 10, depth=3)
-    assert str(caught.value) == ("digits-cnn: this architecture has no option depth.\nIts options: width=16, dropout=0.1.")
+def test_a_wrong_setting_is_told() -> None:
     with pytest.raises(BadInput, match="epochs: is 0, below 1"):
         TrainConfig(epochs=0)
 
 
-def test_augmentation_moves_pictures_and_nothing_else() -> None:
-    x = np.zeros((64, 8, 8, 1), np.float32)
-    x[:, 3:5, 3:5] = 1
-    moved = augment(x, np.random.default_rng(0), 1.0, flip=False)
-    assert moved.sum(axis=(1, 2, 3)) == pytest.approx(np.full(64, 4.0), abs=1e-4), "mass stays while inside"
-    centre = (moved * np.arange(8)[None, :, None, None]).sum(axis=(1, 2, 3)) / 4 - 3.5
-    assert centre.min() < -0.8 and centre.max() > 0.8 and np.abs(centre).max() <= 1.0001
-    assert np.array_equal(augment(x, np.random.default_rng(0), 0.0, flip=False), x)
-    ramp = np.broadcast_to(np.arange(8, dtype=np.float32)[None, None, :, None], (64, 8, 8, 1))
-    flipped = augment(ramp, np.random.default_rng(0), 0.0, flip=True)
-    assert 15 < sum(bool(p[0, 0, 0] == 7) for p in flipped) < 49
+def test_an_autoencoder_is_no_classifier_to_train(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="autoencoder: gives pictures, not scores of classes"):
+        train_step(Run.create(tmp_path, "digits", "autoencoder", {}), few_digits(), "autoencoder", FEW)
 
 
 def test_best_epoch_is_the_highest_accuracy_then_the_lowest_loss() -> None:

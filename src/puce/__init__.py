@@ -5,11 +5,14 @@
     result = puce.run("digits", board="stm32l4r9i-disco")      # everything: train, quantise, compile, prove, report
 
     data = puce.load_data("digits")                            # or a folder with one sub-folder a class
+    puce.check_data("pictures", fix="pictures-clean")          # copies, leaks, wrong labels, shortcuts
     model = puce.load_model("model.keras")                     # .keras, .h5, .tflite, a run folder, a Keras model
     print(puce.analyze(model, board="stm32l4r9i-disco"))       # flash, RAM, cycles, layer by layer
     puce.quantize("model.keras", "digits", out="model.int8.tflite")
     puce.compile("model.int8.tflite", board="stm32l4r9i-disco", out="firmware")
     puce.validate("model.int8.tflite", "digits", on="emulator", board="stm32l4r9i-disco")
+    puce.evaluate("runs/2026-11-21-digits", "digits")          # float, int8 and C on the same pictures
+    puce.compare(["runs/one", "runs/two"], out=["runs.html"])
 
 Everything heavy is imported by the function that needs it.
 """
@@ -19,13 +22,17 @@ from types import ModuleType
 
 from .api import (
     analyze,
+    check_data,
+    compare,
     compile,
+    evaluate,
     load_data,
     load_model,
     predict,
     quantize,
     report,
     run,
+    show_data,
     train,
     validate,
 )
@@ -37,13 +44,17 @@ __all__ = [
     "PuceError",
     "__version__",
     "analyze",
+    "check_data",
+    "compare",
     "compile",
+    "evaluate",
     "load_data",
     "load_model",
     "predict",
     "quantize",
     "report",
     "run",
+    "show_data",
     "train",
     "validate",
 ]

@@ -8,92 +8,32 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .doors import board_of as _board
+from .doors import load_data as load_data
+from .doors import load_model as load_model
+from .doors import name_of as _name
 from .errors import BadInput, DoesNotFit
+from .lab import check_data as check_data
+from .lab import compare as compare
+from .lab import evaluate as evaluate
+from .lab import show_data as show_data
 from .results import BoardList, CompileResult, Prediction, ReportResult, RunResult
 
 if TYPE_CHECKING:
     from .analysis import Analysis
     from .boards import Board
-    from .data import Check, Dataset
+    from .data import Dataset
+    from .difference import Difference
     from .frontends import ImportedModel
     from .quantized import Quantized
+    from .train import SweepResult
     from .validation import Verdict
 
 Precision = Literal["float32", "int8"]
-
-
-def load_data(
-    name: str | Path,
-    data_dir: str | Path | None = None,
-    *,
-    size: tuple[int, int] | None = None,
-    group: str | None = None,
-) -> Dataset:
-    """Load a data set: a name (digits, mnist, cifar10, ...), a folder with one sub-folder a class, a zip, a CSV list.
-
-    `size` (height, width) and `group` are for pictures in files; pictures whose names agree in what the regular
-    expression `group` matches (a patient, a burst) stay in one split.
-    """
-    from . import data
-
-    return data.load(name, data_dir, size=size, group=group)
-
-
-def check_data(
-    name: str | Path,
-    fix: str | Path | None = None,
-    *,
-    group: str | None = None,
-    against: str | Path | None = None,
-    data_dir: str | Path | None = None,
-) -> Check:
-    """Look for what spoils a training: unusable files, copies, leaks, wrong labels, imbalance, shortcuts.
-
-    `fix` is a new folder for a cleaned copy; the original is only read. `against` is a run that was trained on this set:
-    the shortcut test is judged by its accuracy.
-    """
-    from . import data
-    from .run import Run, TrainRecord
-
-    place = data.place_of(name)
-    if fix is not None and place is None:
-        raise BadInput(f"--fix {fix}", f"{name} is no folder of files.", "A cleaned copy is made of pictures in files.")
-    source = data.load(name, data_dir) if place is None else data.listing(place, group)
-    trained = Run.open(against).get(TrainRecord) if against is not None else None
-    found = data.check(source, trained.test if trained else None)
-    return data.fix(source, found, Path(fix)) if fix is not None and isinstance(source, data.Listing) else found
-
-
-def load_model(source: Any) -> ImportedModel:
-    """Load a model: .keras, .h5, .tflite, a run folder, or a live Keras model. Prints as a table of its layers."""
-    from . import frontends
-
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        folder = Path(source)
-        files = [folder / n for n in ("model.int8.tflite", "model.keras") if (folder / n).exists()]
-        if not files:
-            fact = "this folder holds neither model.int8.tflite nor model.keras."
-            raise BadInput(str(folder), fact, "Name a run folder, or a model file.")
-        source = files[0]
-    return frontends.load(source)
-
-
-def _board(board: str | Board | None) -> Board | None:
-    from .boards import load
-
-    return load(board) if isinstance(board, str) else board
-
-
-def _name(source: Any) -> str:
-    """A C-like name for a model: that of its file, or of the run's folder."""
-    if not isinstance(source, str | Path):
-        return str(getattr(source, "name", "model"))
-    path = Path(source)
-    return path.name if path.is_dir() else path.name.split(".")[0]
 
 
 def _in_precision(model: ImportedModel, precision: Precision | None) -> Any:
@@ -162,9 +102,11 @@ def compile(
     name: str | None = None,
     fed_by_rows: bool = False,
     compiler: Literal["zig", "gcc"] = "zig",
+    camera: str | None = None,
 ) -> CompileResult:
     """Write a model as plain C99 into a folder; with a board, build its firmware there too.
 
+    `camera` is a frame, FORMAT:WIDTHxHEIGHT such as rgb565:160x120: the C from its bytes to the input comes beside.
     Raises DoesNotFit where the board is too small, Unsupported where a layer cannot be computed.
     """
     from .compiler import compile_graph, fits_or_raise
@@ -174,7 +116,11 @@ def compile(
     compiled = compile_graph(imported.graph, folder, _board(board), name=stem, fed_by_rows=fed_by_rows, compiler=compiler)
     if compiled.board is not None:
         fits_or_raise(compiled)
-    return CompileResult(compiled)
+    if camera is None:
+        return CompileResult(compiled)
+    from .camera import write_camera
+
+    return CompileResult(compiled, write_camera(imported.graph, camera, folder, stem))
 
 
 def validate(
@@ -271,24 +217,31 @@ def _say(text: str) -> None:
 
 
 def _train(
-    dataset: str | Dataset, model: str, out: str | Path, resume: bool, seed: int, epochs: int | None, board: Board | None,
-    data_dir: str | Path | None,
+    dataset: str | Dataset, model: str, out: str | Path, resume: bool, board: Board | None, data_dir: str | Path | None,
+    wishes: Mapping[str, Any], refuse_for: Board | None = None,
 ) -> tuple[Any, Any]:  # fmt: skip
-    from dataclasses import replace
+    from . import pipeline
+    from .train import prepare, settle
 
-    from . import pipeline, zoo
-    from .train import TrainConfig
-
-    zoo.options(model)  # an unknown name is refused before anything is written
+    zoo_options(model)  # an unknown name is refused before anything is loaded
     loaded = load_data(dataset, data_dir) if isinstance(dataset, str | Path) else dataset
-    config = TrainConfig(seed=seed)
-    config = replace(config, epochs=epochs) if epochs else config
-    settings = config.as_json() | ({"board": board.name} if board else {})
-    run = _open_run(loaded, model, out, settings, resume)
+    settings = settle(model, loaded, wishes)
+    prepare(settings.config)
+    if refuse_for is not None:
+        refuse_what_cannot_fit(loaded, model, refuse_for)
+    config = settings.as_json() | ({"board": board.name} if board else {})
+    run = _open_run(loaded, model, out, config, resume)
     job = pipeline.Job(run, loaded, board, _say)  # type: ignore[arg-type]
     _say(f"run       {run.folder}")
-    record = pipeline.train(job, model, config, {})
+    record = pipeline.train(job, model, settings.config, settings.options)
     return job, record
+
+
+def zoo_options(model: str) -> dict[str, Any]:
+    """The options of an architecture with their defaults. Raise UnknownName for a name that none has."""
+    from . import zoo
+
+    return dict(zoo.options(model))
 
 
 def train(
@@ -301,16 +254,41 @@ def train(
     epochs: int | None = None,
     board: str | Board | None = None,
     data_dir: str | Path | None = None,
+    **settings: int | float | bool | str | None,
 ) -> RunResult:
     """Train an architecture of the zoo on a data set into a new run folder; `resume` goes on with the last one.
 
+    `settings` are those of puce.train.TrainConfig (schedule="ramp", learning_rate=0.01, ...), options of the
+    architecture (dropout=0.1), or augment="flip,crop=4". What is not said is as recommended for the data.
     With a board, a network that cannot fit it is refused before any training.
     """
-    target = _board(board)
-    if target is not None:
-        refuse_what_cannot_fit(dataset, model, target, data_dir)
-    job, record = _train(dataset, model, out, resume, seed, epochs, None, data_dir)
+    wishes = {**settings, "seed": seed, "epochs": epochs}
+    job, record = _train(dataset, model, out, resume, None, data_dir, wishes, _board(board))
     return RunResult(job.run.folder, None, {"float": record.test}, 0, 0, True)
+
+
+def sweep(
+    dataset: str | Dataset,
+    model: str,
+    over: str,
+    *,
+    seeds: int = 1,
+    out: str | Path = "runs",
+    epochs: int | None = None,
+    data_dir: str | Path | None = None,
+    **settings: int | float | bool | str | None,
+) -> SweepResult:
+    """Train with each value of one setting, over="dropout=0.05,0.1,0.2", and `seeds` seeds; a table with intervals."""
+    from .train import sweep as run_all
+
+    loaded = load_data(dataset, data_dir) if isinstance(dataset, str | Path) else dataset
+
+    def one(name: str, value: str, seed: int) -> tuple[Path, Any]:
+        wishes = {**settings, "epochs": epochs, "seed": seed, name: value}
+        job, record = _train(loaded, model, out, False, None, None, wishes)
+        return job.run.folder, record
+
+    return run_all(over, seeds, one)
 
 
 def refuse_what_cannot_fit(dataset: str | Dataset, model: str, board: Board, data_dir: str | Path | None = None) -> None:
@@ -340,7 +318,7 @@ def run(
 
     target = _board(board)
     assert target is not None
-    job, _ = _train(dataset, model or DEFAULT_MODEL, out, resume, seed, epochs, target, data_dir)
+    job, _ = _train(dataset, model or DEFAULT_MODEL, out, resume, target, data_dir, {"seed": seed, "epochs": epochs})
     verdict = pipeline.finish(job)
     trained, quantized, compiled = (job.run.get(kind) for kind in (TrainRecord, QuantizeRecord, CompileRecord))
     by_name = {w.name.split()[0].lower(): w for w in verdict.witnesses}
@@ -364,6 +342,18 @@ def report(run: str | Path, lang: Literal["en", "fr"] = "en") -> ReportResult:
     from .run import Run
 
     return ReportResult(write(Run.open(run), lang))
+
+
+def diff(first: Any, second: Any, dataset: str | Dataset, *, count: int = 50, data_dir: str | Path | None = None) -> Difference:
+    """Run two models on the first `count` test pictures of a set and compare them layer by layer: where they part.
+
+    Both are computed by the NumPy references; int8 layers are held against float ones by their real values.
+    """
+    from .difference import compare_graphs
+
+    models = load_model(first), load_model(second)
+    loaded = load_data(dataset, data_dir) if isinstance(dataset, str | Path) else dataset
+    return compare_graphs(models[0].graph, models[1].graph, (models[0].source, models[1].source), loaded, count)
 
 
 def boards(fits: Any = None) -> BoardList:

@@ -10,7 +10,8 @@ from typing import Any
 from .data import SETS, Dataset
 from .data.dataset import SPLITS
 from .data.download import local
-from .text import table
+from .data.feature_map import Plane
+from .text import bar, table
 from .units import count
 
 SHOWN = 20
@@ -43,11 +44,13 @@ class Inventory:
         return "\n".join(f"{e.name:<15}{e.about}\n{'':<15}{e.place or 'is downloaded when first used'}" for e in self.entries)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contents:
-    """What is in one set."""
+    """What is in one set; `page` is the HTML that shows it, with the map of its features, where one was written."""
 
     dataset: Dataset
+    page: Path | None = None
+    plane: Plane | None = None
     ok = True
 
     def as_json(self) -> dict[str, Any]:
@@ -58,17 +61,22 @@ class Contents:
             "preprocessing": {"scale": d.preprocessing.scale, "offset": d.preprocessing.offset},
             "fingerprint": d.fingerprint, "notes": list(d.notes),
             "skipped": [{"path": f.path, "reason": f.reason} for f in d.skipped],
+            "page": str(self.page) if self.page else None,
+            "map": {"method": self.plane.method, "kept": self.plane.kept} if self.plane else None,
         }  # fmt: skip
 
     def __str__(self) -> str:
         d = self.dataset
-        per_class = zip(d.class_names, *(d.by_class(split) for split in SPLITS), strict=True)
-        classes = table(("class", *SPLITS), [(name, *map(count, counts)) for name, *counts in per_class], right=(1, 2, 3))
+        per_class = list(zip(d.class_names, *(d.by_class(split) for split in SPLITS), strict=True))
+        most = max(sum(counts) for _, *counts in per_class)
+        rows = [(name, *map(count, counts), count(sum(counts)), bar(sum(counts) / most, 20)) for name, *counts in per_class]
+        classes = table(("class", *SPLITS, "total", ""), rows, right=(1, 2, 3, 4))
         skipped = [f"not used: {file}" for file in d.skipped[:SHOWN]]
         if len(d.skipped) > SHOWN:
             skipped.append(f"and {len(d.skipped) - SHOWN} more files that could not be used")
         facts = [str(d), *d.notes, f"input: {d.preprocessing}", f"fingerprint: {d.fingerprint[:16]}"]
-        return "\n".join((*facts, "", classes, *skipped))
+        page = f"page: {self.page}" if self.page else "a page with samples and a map of the features: --html FILE"
+        return "\n".join((*facts, "", classes, *skipped, "", page))
 
 
 def inventory(data_dir: Path | None = None) -> Inventory:

@@ -96,7 +96,7 @@ class Tensor:
 
     def like(self, name: str, shape: tuple[int, ...] | None = None, dtype: DType | None = None) -> Tensor:
         """Another value of the same kind: other name, perhaps other shape or type, no data."""
-        return replace(self, name=name, shape=shape or self.shape, dtype=dtype or self.dtype, data=None)
+        return replace(self, name=name, shape=self.shape if shape is None else shape, dtype=dtype or self.dtype, data=None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from . import evaluate, frontends
+from . import frontends
 from .analysis import profile
 from .boards import Board
 from .compiler import Compiled, compile_graph, fits_or_raise, judge
 from .cost import Time
 from .data import Dataset
+from .evaluate import confusion
 from .frontends import tflite as tflite_in
 from .ir import Graph
 from .quantized import encode, quantize_model
@@ -97,7 +98,7 @@ def quantize(job: Job) -> None:
         layers=tuple(LayerNoise(name=n.name, op=n.op, snr_db=n.snr_db, weights_snr_db=n.weights_snr_db) for n in q.layers),
         calibration_count=q.calibration_count,
         input=InputQuantization(scale=x.q.s, zero_point=x.q.z),
-        confusion=evaluate.confusion(q.scores, job.dataset.y_test, job.dataset.classes),
+        confusion=confusion(q.scores, job.dataset.y_test, job.dataset.classes),
     )
     job.run.record("quantize", record, artefacts=(INT8_FILE, "scores-int8.npz"), inputs=("model.keras",))
     job.say(f"quantize  int8 {q.int8_accuracy}")
@@ -144,9 +145,9 @@ def cost(job: Job) -> None:
     spent, layers = Time.on(board, cycles, error), c.layers(by_layer)
     train_record = job.run.get(TrainRecord)
     record = CostRecord(
-        parameters=train_record.parameters if train_record else sum(layer.parameters for layer in layers),
-        macs=sum(layer.macs for layer in layers),
-        macc=sum(layer.macc for layer in layers),
+        parameters=train_record.parameters if train_record else sum(t.size for t in job.graph.constants()),
+        macs=sum(n.op.macs(job.graph.call(n)) for n in job.graph.nodes),
+        macc=sum(n.op.macc(job.graph.call(n)) for n in job.graph.nodes),
         cycles=Interval(**spent.cycles.as_json()),
         latency_ms=Interval(**spent.latency_ms.as_json()),
         energy_uj=Interval(**spent.energy_uj.as_json()),

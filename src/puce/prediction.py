@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from . import passes
+from .data.preprocessing import fitted
 from .errors import BadInput
 from .ir import Array, Graph
 from .quantized import ENCODINGS, decode, encode, quantized_preprocessing
@@ -18,20 +19,20 @@ PIXEL_LIMIT = 50_000_000
 
 
 def read_picture(path: Path, shape: tuple[int, ...]) -> Array:
-    """One picture as uint8 [h, w, c]: resized to `shape` (bilinear), grey where c is 1, RGB where it is 3."""
-    from PIL import Image
+    """A picture as uint8 [h, w, c]: cropped at the centre and resized as in training, grey where c is 1, RGB where it is 3."""
+    from PIL import Image, ImageOps
 
     h, w, c = shape
     try:
         with Image.open(path, formats=FORMATS) as picture:
             if picture.width * picture.height > PIXEL_LIMIT:
                 raise BadInput(str(path), f"{picture.width}x{picture.height} pixels are too many.", "Give a smaller picture.")
-            changed = picture.convert("L" if c == 1 else "RGB").resize((w, h), Image.Resampling.BILINEAR)
+            whole = np.asarray(ImageOps.exif_transpose(picture).convert("L" if c == 1 else "RGB"), np.uint8)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadInput(
             str(path), f"this is not a picture that can be read ({error}).", f"Give one of: {', '.join(FORMATS)}."
         ) from error
-    return np.asarray(changed, np.uint8).reshape(shape)
+    return fitted(whole.reshape(*whole.shape[:2], c), (h, w))
 
 
 def predict_images(

@@ -22,13 +22,14 @@ class CompileResult:
     """The files of a compiled model, and the sizes of its firmware."""
 
     compiled: Compiled
+    camera: tuple[Path, ...] = ()
     ok: bool = True
 
     def as_json(self) -> dict[str, Any]:
         c = self.compiled
         sizes = c.linked.as_json() if c.linked else {"ram_bytes": {"activations": c.schedule.activation_bytes}}
         return {
-            "folder": str(c.folder), "files": [str(f) for f in c.files], "elf": str(c.elf) if c.elf else None,
+            "folder": str(c.folder), "files": [str(f) for f in (*c.files, *self.camera)], "elf": str(c.elf) if c.elf else None,
             "board": c.board.name if c.board else None, **sizes,
             "promised": c.promised.as_json() if c.promised else None, "linked": c.linked.as_json() if c.linked else None,
             "stages": [list(s) for s in c.schedule.stages], "proof": str(c.proof), "fits": True if c.linked else None,
@@ -37,6 +38,7 @@ class CompileResult:
     def __str__(self) -> str:
         c = self.compiled
         lines = [f"{c.folder}/: {', '.join(f.name for f in c.files)}"]
+        lines += [f"camera: {', '.join(f.name for f in self.camera)}"] if self.camera else []
         lines.append(f"schedule: {len(c.schedule.stages)} stages; {c.proof}")
         if c.linked and c.promised and c.board:
             for what, promised, linked in (

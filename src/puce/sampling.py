@@ -50,6 +50,13 @@ def weights(rng: Rng, shape: tuple[int, ...], kind: DType, axis: int | None) -> 
     return Tensor.constant("w", data, Quantization(tuple(scale(rng, 0.001, 0.1) for _ in range(n)), (0,) * n, axis))
 
 
+def sometimes_wide(rng: Rng, w: Tensor) -> Tensor:
+    """Now and then, int8 weights become int16: those of old uint8 networks, less their zero point."""
+    if w.dtype != "int8" or w.data is None or rng.random() > 0.25:
+        return w
+    return Tensor.constant(w.name, (2 * w.data.astype(np.int16) - 1).clip(-255, 255), w.quantization)
+
+
 def bias(rng: Rng, n: int, x: Tensor, w: Tensor) -> Tensor:
     """A bias of `n` values: float, or int32 with scale x * w."""
     if x.dtype == "float32":

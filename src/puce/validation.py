@@ -12,7 +12,7 @@ import numpy as np
 
 from .compiler import Compiled, compile_graph, fits_or_raise
 from .divergence import first_divergence
-from .errors import BadInput
+from .errors import BadInput, Unsupported
 from .evaluate import Accuracy, accuracy
 from .export import tflite
 from .ir import Array, Graph
@@ -225,7 +225,10 @@ def validate_graph(
 def hear(compiled: Compiled, graph: Graph, p: Pictures, *, on: On, model: str, dataset: str) -> Verdict:
     """Every witness in turn: reference, LiteRT where installed, host, and the device that `on` names."""
     witnesses, skipped = [reference(p)], list[str]()
-    oracle = litert(p, tflite.to_bytes(graph))
+    try:
+        oracle = litert(p, tflite.to_bytes(graph))
+    except Unsupported as error:
+        oracle = f"LiteRT cannot be heard: {error.fact}"
     if isinstance(oracle, Witness):
         witnesses.append(oracle)
     else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One .tflite file against LiteRT's reference kernels: imported, compiled to C, run on this computer and on an emulated core."""
+"""One .tflite file against LiteRT's reference kernels: compiled to C, run on this computer and on an emulated core."""
 
 from __future__ import annotations
 

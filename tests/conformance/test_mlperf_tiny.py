@@ -15,11 +15,8 @@ from puce.frontends.tflite import load
 from puce.ir import Array, Tensor
 
 MODELS = ("ad01_int8", "kws_ref_model", "pretrainedResnet_quant", "str_ww_ref_model", "vww_96_int8")
-LABELLED = [  # set, model, pictures, how many LiteRT gets right
-    ("ic01", "pretrainedResnet_quant", 200, 170),
-    ("kws01", "kws_ref_model", 1000, 902),
-    ("vww01_200", "vww_96_int8", 200, None),
-]
+LABELLED = [("ic01", "pretrainedResnet_quant", 200), ("kws01", "kws_ref_model", 1000), ("vww01_200", "vww_96_int8", 200)]
+LEAST_RIGHT = 0.8  # pictures that were fed wrongly would show
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -36,9 +33,9 @@ def as_input(x: Array, t: Tensor) -> Array:
 
 
 @pytest.mark.parametrize("count", [20, pytest.param(None, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("name", "model", "total", "right"), LABELLED)
+@pytest.mark.parametrize(("name", "model", "total"), LABELLED)
 def test_accuracy_equals_litert_s_to_the_picture(
-    name: str, model: str, total: int, right: int | None, count: int | None, shared_data: Path, tmp_path: Path
+    name: str, model: str, total: int, count: int | None, shared_data: Path, tmp_path: Path
 ) -> None:
     path = shared_data / "mlperf_tiny" / f"{model}.tflite"
     graph = load(path).graph
@@ -50,8 +47,9 @@ def test_accuracy_equals_litert_s_to_the_picture(
     ours = np.array([answer[0] for answer in on_this_computer(compiled, pictures)])
     theirs = np.array([answer[0][0] for answer in litert(path.read_bytes(), pictures)])
     np.testing.assert_array_equal(ours, theirs)
-    if count is None and right is not None:
-        assert int((ours.argmax(axis=1) == y).sum()) == right
+    right = int((ours.argmax(axis=1) == y).sum())
+    print(f"{name}: {right} of {len(y)} right, as LiteRT")
+    assert right >= LEAST_RIGHT * len(y)
 
 
 def test_a_labelled_picture_on_the_emulated_core(shared_data: Path, tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def build_library(
     flags = [optimize, "-g0", "-fPIC", "-shared", *toolchain.WARNINGS, "-fno-strict-aliasing" if sanitize else "-fno-common"]
     # Contracted multiply-adds round once where the cores' portable code rounds twice.
     if compiler == "zig":
-        # Not this computer's own vector instructions: the same code everywhere, and Clang 22 with AVX-512 vectorises sums of
-        # two 16-bit products wrongly (seen with -O1, gone with this flag; GCC and Clang 14 are right).
+        # Not this computer's own vector instructions: the same code everywhere. And Clang 22 on x86 joins neighbouring shifts
+        # and blends into wrong vectors (seen at -O1 with AVX2; GCC, Clang 14 and the sanitizers find nothing wrong).
         flags += ["-mcpu=baseline", "-fno-slp-vectorize"]
     flags += ["-ffp-contract=off", *(f"-D{name}" for name in defines)]
     flags += ["-fsanitize=undefined", _trap(compiler)] if sanitize else ["-fno-sanitize=undefined"]

@@ -14,7 +14,8 @@ from .. import __version__
 from .output import complain
 
 VERBS = (
-    "run", "train", "quantize", "compile", "validate", "analyze", "predict", "report", "boards", "ops", "doctor",
+    "run", "train", "evaluate", "compare", "quantize", "compile", "validate", "analyze", "diff", "predict", "report", "boards",
+    "ops", "doctor",
 )  # fmt: skip
 """In the order in which `puce --help` lists them; a verb is the file of that name: EXAMPLE and command()."""
 

@@ -25,6 +25,12 @@ def command(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", show_default=False, help="Of the C functions; else the file's name.")
     ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            "--camera", metavar="FORMAT:WxH", show_default=False, help="C from its bytes too: rgb565:160x120, yuyv:320x240, ..."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write C99 for a model; with --board, link its firmware and compare its sizes with what was promised.
@@ -33,4 +39,4 @@ def command(
     """
     from .. import api
 
-    answer(lambda: api.compile(model, board, out, name=name, fed_by_rows=fed_by_rows, compiler=compiler), json)
+    answer(lambda: api.compile(model, board, out, name=name, fed_by_rows=fed_by_rows, compiler=compiler, camera=camera), json)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,12 +19,27 @@ def list_sets(data_dir: DataFolder = None, json: Json = False) -> None:
     answer(lambda: inventory(data_dir), json)
 
 
-def show(dataset: DatasetName, data_dir: DataFolder = None, json: Json = False) -> None:
+def show(
+    dataset: DatasetName,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", show_default=False, help="Write a page: samples, counts, map of the features."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="MODEL", show_default=False, help="Make the map of this network's features, not of pixels."
+        ),
+    ] = None,
+    map: Annotated[Literal["pca", "umap"], typer.Option("--map", help="How the map is made; umap needs umap-learn.")] = "pca",
+    group: Group = None,
+    data_dir: DataFolder = None,
+    json: Json = False,
+) -> None:
     """Load a set, and say what is in it: classes, shapes, counts by split, files that could not be used."""
     from .. import api
-    from ..inventory import Contents
 
-    answer(lambda: Contents(api.load_data(dataset, data_dir)), json)
+    answer(lambda: api.show_data(dataset, html, model=model, method=map, group=group, data_dir=data_dir), json)
 
 
 def check(
@@ -49,6 +64,6 @@ def check(
 
 COMMANDS = {
     "list": (list_sets, "puce data list"),
-    "show": (show, "puce data show digits"),
+    "show": (show, "puce data show digits --html digits.html"),
     "check": (check, "puce data check pictures --fix pictures-clean"),
 }

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..errors import BadInput
 from ..progress import track
-from .dataset import Dataset, Skipped, Split
+from .dataset import SPLITS, Dataset, Skipped, Split
 from .listing import Listed, Listing, listing
 from .picture import open_picture
+from .preprocessing import fitted
 from .splits import joined, stratified
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -54,7 +55,9 @@ def from_files(place: Path, size: tuple[int, int] | None = None, group: str | No
     kind = "Class folder" if place.is_dir() else "Pictures of"
     notes = [f"{kind} {place.name}; pictures {shape[0]}x{shape[1]}, {'colour' if colour else 'grey'}."]
     if set(sizes) != {shape}:
-        notes.append(f"{len(sizes)} size(s) of pictures, brought to {shape[0]}x{shape[1]} by a centre crop.")
+        notes.append(
+            f"{len(sizes)} size(s) of pictures, brought to {shape[0]}x{shape[1]} by a centre crop and bilinear resize."
+        )
     split, more = _split(found)
     x = {side: np.stack([_pixels(p.listed.path, shape, colour) for p in pictures]) for side, pictures in split.items()}
     y = {side: np.array([p.listed.label for p in pictures], np.int64) for side, pictures in split.items()}
@@ -66,6 +69,7 @@ def from_files(place: Path, size: tuple[int, int] | None = None, group: str | No
         *(x["test"], y["test"]),
         notes=(*notes, *more),
         skipped=tuple(skipped),
+        names=tuple(tuple(p.listed.name for p in split[side]) for side in SPLITS),
     )
 
 
@@ -89,13 +93,8 @@ def _look(listed: Listing) -> tuple[list[Found], list[Skipped]]:
 
 def _pixels(path: Path, shape: tuple[int, int], colour: bool) -> Array:
     """Decode again rather than hold every full-size picture: memory is that of the result."""
-    from PIL import Image, ImageOps
-
-    image = open_picture(path).image.convert("RGB" if colour else "L")
-    h, w = shape
-    if image.size != (w, h):
-        image = ImageOps.fit(image, (w, h), Image.Resampling.BILINEAR)
-    return np.asarray(image, np.uint8).reshape(h, w, 3 if colour else 1)
+    image = np.asarray(open_picture(path).image.convert("RGB" if colour else "L"), np.uint8)
+    return fitted(image.reshape(*image.shape[:2], 3 if colour else 1), shape)
 
 
 def _every_class_has_pictures(listed: Listing, found: list[Found], skipped: list[Skipped]) -> None:

@@ -68,6 +68,8 @@ class Dataset:
     preprocessing: Preprocessing = Preprocessing()
     notes: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    names: tuple[tuple[str, ...], ...] = ()
+    """Of the pictures' files, by split (train, validation, test); empty where the pictures come from one file."""
 
     def __post_init__(self) -> None:
         for split in SPLITS:
@@ -93,6 +95,10 @@ class Dataset:
     def labels(self, split: Split) -> Array:
         array: Array = getattr(self, f"y_{split}")
         return array
+
+    def name_of(self, split: Split, index: int) -> str:
+        """Return the file of a picture, or its place, as test/17."""
+        return self.names[SPLITS.index(split)][index] if self.names else f"{split}/{index}"
 
     def inputs(self, split: Split) -> Array:
         """Return the pictures of a split as the float32 input of the network."""

@@ -60,7 +60,7 @@ def joined(*keys: Sequence[str]) -> Array:
 
 
 def connected(n: int, pairs: Iterable[tuple[int, int]]) -> Array:
-    """Number the connected components [n] of n things of which these pairs belong together."""
+    """Number the connected components [n] of n things of which these pairs belong together, in order of appearance."""
     parent = list(range(n))
 
     def root(i: int) -> int:
@@ -70,5 +70,6 @@ def connected(n: int, pairs: Iterable[tuple[int, int]]) -> Array:
         return i
 
     for i, j in pairs:
-        parent[root(i)] = root(j)
+        a, b = sorted((root(i), root(j)))
+        parent[b] = a
     return np.unique([root(i) for i in range(n)], return_inverse=True)[1]

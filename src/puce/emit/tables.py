@@ -15,25 +15,26 @@ def plain(text: str) -> str:
     return text.replace("\u202f", " ").encode("ascii", "replace").decode().replace("*/", "* /")
 
 
-def number(value: float, dtype: str) -> str:
-    if dtype == "float32":
-        text = f"{float(np.float32(value)):.9g}"  # nine digits give every float32 back
-        return f"{text}f" if any(c in text for c in ".en") else f"{text}.0f"
-    return "(-2147483647 - 1)" if int(value) == -(2**31) else str(int(value))
+def numbers(values: Array) -> list[str]:
+    """The literals of a flat array; millions of them take seconds, so nothing here works value by value in Python."""
+    if values.dtype == np.float32:
+        texts = ("%.9g\n" * values.size % tuple(values.tolist())).split()  # nine digits give every float32 back
+        return [f"{t}f" if "." in t or "e" in t or "n" in t else f"{t}.0f" for t in texts]
+    suffix = "u" if values.dtype == np.uint32 else ""
+    texts = [f"{v}{suffix}" for v in values.tolist()]
+    return ["(-2147483647 - 1)" if t == "-2147483648" else t for t in texts]
 
 
 def table(name: str, values: Array, note: str) -> str:
     """`static const` array; int8 arrays too start at a word, since kernels load words from them."""
     dtype = str(values.dtype)
     ctype = {**C_TYPE, "uint16": "uint16_t", "uint32": "uint32_t"}[dtype]
-    suffix = "u" if dtype == "uint32" else ""
     lines, line = [], ""
-    for value in values.reshape(-1):
-        text = f"{number(value, dtype)}{suffix},"
-        if len(line) + len(text) >= LINE:
+    for text in numbers(values.reshape(-1)):
+        if len(line) + len(text) + 1 >= LINE:
             lines.append(line)
             line = ""
-        line += text if not line else f" {text}"
+        line += f"{text}," if not line else f" {text},"
     lines.append(line)
     body = "\n".join(f"    {text}" for text in lines)
     head = f"static const {ctype} {name}[{values.size}] __attribute__((aligned(4))) = {{"

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keras models -> Graph, from .keras, .h5 or a live object: a white list of layers, and no line of the model's code.
 
-What a layer computes is said by the operator that registered its class; this file knows how layers are wired, nested,
-shared, and the few classes that are wiring themselves.
+What a layer computes is said by the operator that registered its class, or by keras_layers where it is several; this
+file knows how layers are wired, nested and shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ import numpy as np
 from ..errors import BadInput, Unsupported
 from ..ir import Array, Graph, Node, Tensor
 from ..ops import REGISTRY, KerasDecoder, KerasLayer, Op
+from .keras_calls import called, is_call
 from .keras_files import MODELS, Json, Path_, Source, entry_name, layer_entries, open_source
+from .keras_layers import LAYERS, Names, computed
+from .keras_legacy import modern
 from .keras_words import ACTIVATION_LAYERS, DROPPED, remedy_for
 from .model import ImportedModel
 
-Names = tuple[str, ...]  # of tensors
+INSIDE = frozenset({"Bidirectional", "GRU", "LSTM", "SimpleRNN"})  # layers whose activation is no step of its own
 
 
 def read(source: str | Path | Any) -> Graph:
@@ -34,7 +37,7 @@ def load(source: str | Path | Any) -> ImportedModel:
     reader = _Reader(opened)
     try:
         outputs = reader.model(opened.config, None, ())
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, MemoryError) as error:
         fact = f"its configuration is not one that Keras writes: {type(error).__name__} {error}."
         raise BadInput(reader.place or opened.name, fact, "Save it again with a current version of Keras.") from error
     counts = {"/".join(path): sum(w.size for w in ws) for path, ws in reader.used.items() if ws}
@@ -55,16 +58,6 @@ class _Reader:
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
         self.inputs: list[str] = []
-        self.structure: Mapping[str, Callable[[KerasLayer, Names], Names]] = {
-            "Activation": self.activation,
-            "Dense": self.dense,
-            "SeparableConv2D": self.separable_conv,
-            "Add": self.add,
-            "GlobalMaxPooling2D": self.global_max,
-            "ReLU": self.relu,
-            "Rescaling": self.rescaling,
-            "Normalization": self.normalization,
-        }
 
     def graph(self, outputs: Names) -> Graph:
         config = self.source.config["config"]
@@ -106,7 +99,7 @@ class _Reader:
         if inputs is not None and len(inputs) != len(ends):
             raise ValueError(f"{len(ends)} inputs wanted, {len(inputs)} given")
         calls = [
-            (entry, index, number, histories(call))
+            (entry, index, number, call)
             for index, entry in enumerate(entries.values(), 1)
             for number, call in enumerate(entry.get("inbound_nodes", ()))
             if entry_name(entry) not in ends
@@ -121,13 +114,13 @@ class _Reader:
 
         while calls:
             waiting = []
-            for entry, index, number, sources in calls:
-                data = [find(h) for h in sources]
+            for entry, index, number, call in calls:
+                data = [find(h) for h in histories(call)]
                 ready = tuple(name for name in data if name is not None)
                 if len(ready) == len(data):
-                    known[entry_name(entry), number] = self.layer(entry, ready, path, index)
+                    known[entry_name(entry), number] = self.layer(entry, ready, path, index, call)
                 else:
-                    waiting.append((entry, index, number, sources))
+                    waiting.append((entry, index, number, call))
             if len(waiting) == len(calls):
                 raise ValueError(f"the layer {entry_name(waiting[0][0])} waits for one that never comes")
             calls = waiting
@@ -151,7 +144,8 @@ class _Reader:
 
     # ── layers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def layer(self, entry: Json, inputs: Names, path: Path_, index: int) -> Names:
+    def layer(self, entry: Json, inputs: Names, path: Path_, index: int, arguments: Any = ()) -> Names:
+        entry = modern(entry)
         kind, here, config = entry["class_name"], (*path, entry_name(entry)), entry["config"]
         self.place = f"{'/'.join(here)} ({self.source.name}, layer {index})"
         if kind in MODELS:
@@ -161,17 +155,24 @@ class _Reader:
         if isinstance(config, Mapping) and config.get("data_format") == "channels_first":
             remedy = "Train with data_format='channels_last', which Keras uses unless told otherwise."
             raise Unsupported(self.place, "channels come before rows and columns.", remedy)
-        if kind == "TFOpLambda" and config.get("function") in ("math.add", "__operators__.add") and len(inputs) > 1:
-            kind = "Add"
-        if kind not in self.structure and decoder_of(kind) is None:
+        if is_call(entry):
+            return called(self, entry, "/".join(here), inputs, arguments)
+        if kind not in LAYERS and kind != "Activation" and decoder_of(kind) is None:
             raise Unsupported(self.place, f"a {kind} layer is not supported.", remedy_for(kind))
         weights = self.source.weights.get(here, ())
         self.used[here] = weights
-        layer = KerasLayer(kind, "/".join(here), config, weights)
-        results = self.structure.get(kind, self.operator)(layer, inputs)
-        if kind not in ("Activation", "LSTM"):  # an LSTM's activation is inside of it
-            results = self.activation(layer, results)
-        return results
+        return self.recurrent_layer(KerasLayer(kind, "/".join(here), config, weights), inputs)
+
+    def recurrent_layer(self, layer: KerasLayer, inputs: Names) -> Names:
+        """A layer with its activation, which in recurrent ones is inside."""
+        kind = layer.class_name
+        if kind == "Activation":
+            return self.activation(layer, inputs)
+        results = computed(self, layer, inputs)
+        inner = layer.config.get("layer") if kind == "TimeDistributed" else None
+        if isinstance(inner, Mapping):
+            layer = KerasLayer(kind, layer.name, inner["config"], ())
+        return results if kind in INSIDE else self.activation(layer, results)
 
     def operator(self, layer: KerasLayer, inputs: Names) -> Names:
         """The node of a layer whose class an operator has registered."""
@@ -183,15 +184,22 @@ class _Reader:
         if layer.class_name == "BatchNormalization":
             self.check_last_axis(layer.config.get("axis", -1), data[0])
         imported = decode(layer, data)
-        constants = tuple(self.constant(f"{layer.name}/{name}", values) for name, values in imported.constants)
-        every = [*data, *(self.tensors[name] for name in constants)]
-        op.check(imported.attrs, every, self.place)
-        (y,) = op.infer(imported.attrs, every)
-        name = self.unique(layer.name)
-        self.tensors[name] = y.like(name)
+        return self.node(op.name, layer.name, inputs, imported.attrs, imported.constants)
+
+    def node(self, op: str, name: str, inputs: Names, attrs: Any, constants: Sequence[tuple[str, Array]] = ()) -> Names:
+        """One operator, checked against its limits; several outputs are numbered."""
+        more = tuple(self.constant(f"{name}/{end}", values) for end, values in constants)
+        every = [self.tensors[t] for t in (*inputs, *more)]
+        REGISTRY[op].check(attrs, every, self.place)
+        made = REGISTRY[op].infer(attrs, every)
+        names = []
+        for i, y in enumerate(made):
+            unique = self.unique(name if len(made) == 1 else f"{name}/{i}")
+            self.tensors[unique] = y.like(unique)
+            names.append(unique)
         origin = self.place.partition(" (")[0]
-        self.nodes.append(Node(op, name, (*inputs, *constants), (name,), imported.attrs, origin))
-        return (name,)
+        self.nodes.append(Node(REGISTRY[op], names[0], (*inputs, *more), tuple(names), attrs, origin))
+        return tuple(names)
 
     def constant(self, name: str, values: Array) -> str:
         """The name of a constant; a layer that is called twice has its weights once."""
@@ -214,77 +222,18 @@ class _Reader:
             fact = f"normalisation over the axis {axes} is not supported."
             raise Unsupported(self.place, fact, "Normalise over channels, the last axis: axis=-1, Keras's default.")
 
-    # ── classes that are wiring ───────────────────────────────────────────────────────────────────────────────────
-
     def activation(self, layer: KerasLayer, inputs: Names) -> Names:
         """The activation of a layer, as a node of its own; a pass fuses it."""
         kind, config = activation_of(layer.config.get("activation"))
         if kind == "linear":
             return inputs
         word = f"Activation:{kind}"
-        known, settings = (word, {}) if decoder_of(word) else ACTIVATION_LAYERS.get(kind, (kind, {}))
-        if decoder_of(known) is None:
+        known, settings = (word, {}) if word in LAYERS or decoder_of(word) else ACTIVATION_LAYERS.get(kind, (kind, {}))
+        if known not in LAYERS and decoder_of(known) is None:
             raise Unsupported(self.place, f"the activation {kind} is not supported.", remedy_for(known))
         name = layer.name if layer.class_name == "Activation" else f"{layer.name}/{kind}"
-        return self.operator(KerasLayer(known, name, {**settings, **config}, ()), inputs)
-
-    def relu(self, layer: KerasLayer, inputs: Names) -> Names:
-        """ReLU(6) is the activation of that name, which may be an operator of its own."""
-        plain = not (layer.config.get("negative_slope") or layer.config.get("threshold"))
-        if plain and layer.config.get("max_value") == 6 and decoder_of("Activation:relu6"):
-            return self.operator(KerasLayer("Activation:relu6", layer.name, {}, ()), inputs)
-        return self.operator(layer, inputs)
-
-    def dense(self, layer: KerasLayer, inputs: Names) -> Names:
-        """On a picture, Dense is a 1x1 convolution."""
-        if len(self.tensors[inputs[0]].shape) != 3:
-            return self.operator(layer, inputs)
-        kernel, *bias = layer.weights
-        return self.operator(KerasLayer("Conv2D", layer.name, {}, (kernel[None, None], *bias)), inputs)
-
-    def separable_conv(self, layer: KerasLayer, inputs: Names) -> Names:
-        """A depthwise convolution without bias, then a 1x1 convolution."""
-        depthwise, pointwise, *bias = layer.weights
-        first = KerasLayer("DepthwiseConv2D", f"{layer.name}/depthwise", layer.config, (depthwise,))
-        second = KerasLayer("Conv2D", f"{layer.name}/pointwise", {}, (pointwise, *bias))
-        return self.operator(second, self.operator(first, inputs))
-
-    def add(self, layer: KerasLayer, inputs: Names) -> Names:
-        """More than two are added one after another, as Keras does."""
-        total = inputs[:1]
-        for i, other in enumerate(inputs[1:]):
-            last = i == len(inputs) - 2
-            name = layer.name if last else f"{layer.name}/{i + 1}"
-            total = self.operator(KerasLayer("Add", name, layer.config, ()), (*total, other))
-        return total
-
-    def global_max(self, layer: KerasLayer, inputs: Names) -> Names:
-        """One window over the whole picture; channels alone, unless keepdims."""
-        *size, c = self.tensors[inputs[0]].shape
-        pooled = self.operator(KerasLayer("MaxPooling2D", layer.name, {"pool_size": size, "strides": size}, ()), inputs)
-        if layer.config.get("keepdims"):
-            return pooled
-        return self.operator(KerasLayer("Reshape", f"{layer.name}/flat", {"target_shape": (c,)}, ()), pooled)
-
-    def rescaling(self, layer: KerasLayer, inputs: Names) -> Names:
-        return self.scale_and_offset(layer, inputs, layer.config.get("scale", 1.0), layer.config.get("offset", 0.0))
-
-    def normalization(self, layer: KerasLayer, inputs: Names) -> Names:
-        """(x - mean) / sqrt(variance), from what adapt() stored or the layer was given."""
-        self.check_last_axis(layer.config.get("axis", -1), self.tensors[inputs[0]])
-        pair = (layer.config.get("mean"), layer.config.get("variance"))
-        mean, variance = pair if None not in pair else layer.weights[:2]
-        deviation = np.maximum(np.sqrt(np.asarray(variance, np.float64)), 1e-7)  # keras.config.epsilon()
-        if layer.config.get("invert"):
-            return self.scale_and_offset(layer, inputs, deviation, mean)
-        return self.scale_and_offset(layer, inputs, 1 / deviation, -np.asarray(mean, np.float64) / deviation)
-
-    def scale_and_offset(self, layer: KerasLayer, inputs: Names, scale: Any, offset: Any) -> Names:
-        """A BatchNormalization of mean 0 and variance 1 is just that."""
-        c = self.tensors[inputs[0]].shape[-1]
-        gamma, beta = (np.broadcast_to(np.ravel(np.asarray(v, np.float64)), c).copy() for v in (scale, offset))
-        weights = (gamma, beta, np.zeros(c), np.ones(c))
-        return self.operator(KerasLayer("BatchNormalization", layer.name, {"epsilon": 0.0}, weights), inputs)
+        settings = {**settings, **config, "keras_3": self.source.version >= 3}
+        return computed(self, KerasLayer(known, name, settings, ()), inputs)
 
 
 def input_shape(config: Json) -> Any:

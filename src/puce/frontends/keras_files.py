@@ -20,10 +20,11 @@ from ..ir import Array
 Path_ = tuple[str, ...]  # the names of the models around a layer, then its own
 Json = Mapping[str, Any]
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+CONFIG, WEIGHTS, ABOUT = "config.json", "model.weights.h5", "metadata.json"
 CONFIG_LIMIT = 16 << 20  # bytes; the configuration of a 1 000-layer network has about 1 MB
 WEIGHTS_LIMIT = 1 << 30  # bytes; no microcontroller holds a hundredth of it
 MODELS = frozenset({"Functional", "Model", "Sequential"})
+WRAPPED = ("forward_layer", "backward_layer", "layer", "cell")  # groups inside that of a layer, in Keras's order
 SAVE_AGAIN = "Save it again from the training script: model.save('model.keras')."
 
 
@@ -34,6 +35,7 @@ class Source:
     name: str
     config: Json
     weights: Mapping[Path_, tuple[Array, ...]]
+    version: int = 3  # of Keras, the first number
 
 
 def open_source(source: str | Path | Any) -> Source:
@@ -82,10 +84,11 @@ def open_archive(data: bytes, name: str) -> Source:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             config = parse_config(member(archive, CONFIG, CONFIG_LIMIT, name), name)
             weights = member(archive, WEIGHTS, WEIGHTS_LIMIT, name)
+            about = parsed(member(archive, ABOUT, CONFIG_LIMIT, name)) if ABOUT in archive.namelist() else {}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         raise BadInput(name, f"the .keras archive is damaged: {error}.", SAVE_AGAIN) from error
     with Hdf5(weights, name) as file:
-        return Source(name, config, dict(file.archived(config, "", ())))
+        return Source(name, config, dict(file.archived(config, "", ())), first_number(about.get("keras_version", "3"), 3))
 
 
 def member(archive: zipfile.ZipFile, wanted: str, limit: int, name: str) -> bytes:
@@ -143,7 +146,27 @@ def open_h5(data: bytes, name: str) -> Source:
             )
         config = parse_config(text, name)
         groups = file.root.get("model_weights")
-        return Source(name, config, {} if groups is None else dict(file.legacy(config, groups)))
+        return Source(name, config, {} if groups is None else dict(file.legacy(config, groups)), version_of(file.root))
+
+
+def version_of(root: Any) -> int:
+    """The first number of the Keras that wrote an .h5; the oldest did not say."""
+    text = root.attrs.get("keras_version", b"1")
+    return first_number(text.decode("ascii", "replace") if isinstance(text, bytes) else text, 1)
+
+
+def first_number(version: Any, default: int) -> int:
+    word = str(version)[:1]
+    return int(word) if word in tuple("123456789") else default
+
+
+def parsed(text: bytes) -> Json:
+    """What metadata.json says; nothing where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class Hdf5:
@@ -196,9 +219,19 @@ class Hdf5:
             here = (*path, entry_name(entry))
             if kind in MODELS:
                 yield from self.archived(entry, f"{place}/", here)
-            elif f"{place}/vars" in self.root:
-                count = len(self.root[f"{place}/vars"])
-                yield here, tuple(self.numbers(self.root, f"{place}/vars/{i}") for i in range(count))
+            else:
+                found = tuple(self.variables(place))
+                if found:
+                    yield here, found
+
+    def variables(self, place: str) -> Iterator[Array]:
+        """A layer's own weights, then those of the layers and cells that it wraps."""
+        if f"{place}/vars" in self.root:
+            for i in range(len(self.root[f"{place}/vars"])):
+                yield self.numbers(self.root, f"{place}/vars/{i}")
+        for inner in WRAPPED:
+            if f"{place}/{inner}" in self.root:
+                yield from self.variables(f"{place}/{inner}")
 
     def legacy(self, config: Json, groups: Any) -> Iterator[tuple[Path_, tuple[Array, ...]]]:
         """Weights in the layout of .h5: one group a top layer, whose attribute weight_names lists them in order."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX files -> Graph: channels moved to the last axis, constants computed, each node handed to its reader.
 
-What a node means is said by onnx_elementwise, onnx_windows, onnx_products, onnx_shapes, onnx_reductions, onnx_quantized.
+What a node means is said by the other files onnx_*.py, each of which ends with a table of its operators.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from ..errors import BadInput, PuceError, Unsupported
 from ..ir import Array, DType, Quantization
 from . import onnx_quantized as quantized
 from .model import ImportedModel
-from .onnx_constants import fold
+from .onnx_constants import FOLDS, fold
+from .onnx_correlation import CORRELATION
 from .onnx_elementwise import ELEMENTWISE, Handler
 from .onnx_files import AGAIN, File, FileInput, FileNode, parse, read_bytes
 from .onnx_graph import Builder, Operand, Preference
 from .onnx_normalisations import NORMALISATIONS
+from .onnx_pictures import PICTURES
 from .onnx_products import PRODUCTS
 from .onnx_recurrent import RECURRENT
 from .onnx_reductions import REDUCTIONS
@@ -31,9 +33,11 @@ from .onnx_windows import WINDOWS
 from .onnx_words import remedy_for
 
 HANDLERS: Mapping[str, Handler] = {
-    **ELEMENTWISE, **WINDOWS, **PRODUCTS, **SHAPES, **REDUCTIONS, **NORMALISATIONS, **RECURRENT,
+    **ELEMENTWISE, **WINDOWS, **CORRELATION, **PICTURES, **PRODUCTS, **SHAPES, **REDUCTIONS, **NORMALISATIONS, **RECURRENT,
     **quantized.QUANTIZED,
 }  # fmt: skip
+DAMAGED = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError, AttributeError, RecursionError)
+KNOWN = HANDLERS.keys() | FOLDS.keys()
 QUANTIZED_INPUTS = ("int8", "uint8")
 ACTIVATION_LIMIT = 1 << 28  # values of one tensor
 
@@ -92,7 +96,7 @@ def attempted(file: File, place: str, preference: Preference) -> Attempt:
     reader = _Reader(file, place, preference)
     try:
         return reader.read()
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError, ZeroDivisionError, AttributeError) as error:
+    except DAMAGED as error:
         fact = f"its attributes or inputs are not those of the operator: {error or type(error).__name__}."
         raise BadInput(reader.builder.place or place, fact, AGAIN) from error
 
@@ -115,6 +119,8 @@ class _Reader:
     def read(self) -> Attempt:
         b = self.builder
         layouts: dict[str, tuple[int, ...]] = {}
+        for node in self.nodes:
+            self.check_known(node)
         for i in self.file.inputs:
             if i.name in self.readers:
                 value = self.input(i)
@@ -144,7 +150,8 @@ class _Reader:
         if prod(shape) > ACTIVATION_LIMIT:
             raise Unsupported(spot, f"the input has {prod(shape)} values.", "It is no model for a microcontroller.")
         kinds: Mapping[str, DType] = {
-            "float32": "float32", "float64": "float32", "float16": "float32", "int8": "int8", "uint8": "uint8", "int32": "int32",
+            "float32": "float32", "float64": "float32", "float16": "float32", "bfloat16": "float32",
+            "int8": "int8", "uint8": "uint8", "int32": "int32",
         }  # fmt: skip
         if i.type not in kinds:
             fact = f"an input of the type {i.type} is not supported."
@@ -179,21 +186,33 @@ class _Reader:
 
     # ── nodes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def node(self, n: FileNode) -> None:
+    def locate(self, n: FileNode) -> None:
         b = self.builder
         b.origin = n.name or n.outputs[0] or n.op
         b.name = next((o for o in n.outputs if o), n.op)
         b.place = f"{b.origin} ({self.place}, node {n.index}, {n.op})"
+
+    def check_known(self, n: FileNode) -> None:
+        """Refuse an operator that nobody reads before anything else is said of the model."""
+        standard = n.domain == "" or (n.domain, n.op) in ALIASES
+        if not standard or n.op not in KNOWN:
+            self.locate(n)
+            name = f"{n.domain}.{n.op}" if n.domain else n.op
+            raise Unsupported(self.builder.place, f"the operator {name} is not supported.", remedy_for(n.op, n.domain))
+
+    def node(self, n: FileNode) -> None:
+        b = self.builder
+        self.locate(n)
         inputs = [self.operand(name) if name else None for name in n.inputs]
         if n.op == "Shape" and not n.domain and isinstance(inputs[0], Value):
             shape = inputs[0].shape
             inputs = [Constant(np.broadcast_to(np.int8(0), shape))]
         results = self.folded(n, inputs)
         if results is None:
-            handler = HANDLERS.get(n.op) if n.domain == "" or (n.domain, n.op) in ALIASES else None
+            handler = HANDLERS.get(n.op)
             if handler is None:
-                name = f"{n.domain}.{n.op}" if n.domain else n.op
-                raise Unsupported(b.place, f"the operator {name} is not supported.", remedy_for(n.op, n.domain))
+                fact = f"the operator {n.op} is not supported."  # but of constants
+                raise Unsupported(b.place, fact, remedy_for(n.op, n.domain))
             b.target = quantized.target_of(n.outputs[0], self.readers, self.array)
             results = handler(b, n, inputs)
         for name, result in zip(n.outputs, results, strict=False):
@@ -237,4 +256,3 @@ def live(nodes: Sequence[FileNode], outputs: Sequence[str]) -> tuple[FileNode, .
         waiting.append((node, True))
         waiting += [(makers[name], False) for name in reversed(node.inputs) if name in makers]
     return tuple(ordered)
-

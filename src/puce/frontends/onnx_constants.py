@@ -63,7 +63,7 @@ def constant(n: FileNode, x: Sequence[Array]) -> Array:
 
 def filled(n: FileNode, x: Sequence[Array]) -> Array:
     value = np.asarray(n.attributes.get("value", np.zeros(1, np.float32))).ravel()
-    return np.full(bounded(x[0].ravel()), value[0], value.dtype)
+    return np.full(bounded(x[0].ravel().tolist()), value[0], value.dtype)
 
 
 def axes_of(n: FileNode, x: Sequence[Array], index: int = 1) -> tuple[int, ...]:
@@ -96,12 +96,12 @@ def sliced(n: FileNode, x: Sequence[Array]) -> Array:
 
 def reshaped(n: FileNode, x: Sequence[Array]) -> Array:
     wanted = [int(s) for s in (x[1].ravel() if len(x) > 1 else n.ints("shape"))]
-    sizes = [x[0].shape[i] if s == 0 and not n.int("allowzero") else s for i, s in enumerate(wanted)]
+    sizes = [x[0].shape[i] if s == 0 and not n.number("allowzero") else s for i, s in enumerate(wanted)]
     return x[0].reshape(sizes)
 
 
 def cast(n: FileNode, x: Sequence[Array]) -> Array:
-    return x[0].astype(TYPES[n.int("to")])
+    return x[0].astype(TYPES[n.number("to")])
 
 
 def counted(n: FileNode, x: Sequence[Array]) -> Array:
@@ -121,14 +121,14 @@ def tiled(n: FileNode, x: Sequence[Array]) -> Array:
 
 
 def gathered(n: FileNode, x: Sequence[Array]) -> Array:
-    bounded((x[0].size // max(x[0].shape[n.int("axis")], 1) * x[1].size,))
-    return np.take(x[0], x[1].astype(np.int64), axis=n.int("axis"))
+    bounded((x[0].size // max(x[0].shape[n.number("axis")], 1) * x[1].size,))
+    return np.take(x[0], x[1].astype(np.int64), axis=n.number("axis"))
 
 
 def reduced(function: Callable[..., Array]) -> Fold:
     def folded(n: FileNode, x: Sequence[Array]) -> Array:
         axes = axes_of(n, x) or tuple(range(x[0].ndim))
-        return np.asarray(function(x[0], axis=axes, keepdims=bool(n.int("keepdims", 1))))
+        return np.asarray(function(x[0], axis=axes, keepdims=bool(n.number("keepdims", 1))))
 
     return folded
 
@@ -141,22 +141,22 @@ def multiplied(n: FileNode, x: Sequence[Array]) -> Array:
 FOLDS: Mapping[str, Fold] = {
     "Abs": elementwise(np.abs), "Add": elementwise(np.add), "And": elementwise(np.logical_and), "Cast": cast,
     "Ceil": elementwise(np.ceil),
-    "Concat": lambda n, x: np.concatenate(x, axis=n.int("axis")),
+    "Concat": lambda n, x: np.concatenate(x, axis=n.number("axis")),
     "Constant": constant, "ConstantOfShape": filled, "Div": elementwise(divided),
     "Equal": elementwise(np.equal), "Exp": elementwise(np.exp), "Expand": expanded,
-    "Flatten": lambda n, x: x[0].reshape(prod(x[0].shape[: n.int("axis", 1)]), -1),
+    "Flatten": lambda n, x: x[0].reshape(prod(x[0].shape[: n.number("axis", 1)]), -1),
     "Floor": elementwise(np.floor), "Gather": gathered, "Greater": elementwise(np.greater),
     "Identity": lambda n, x: x[0], "Less": elementwise(np.less), "MatMul": multiplied,
-    "Max": elementwise(lambda *x: np.asarray(max(x, key=np.size) if len(x) == 1 else np.maximum.reduce(np.broadcast_arrays(*x)))),
-    "Min": elementwise(lambda *x: np.asarray(min(x, key=np.size) if len(x) == 1 else np.minimum.reduce(np.broadcast_arrays(*x)))),
+    "Max": elementwise(lambda *x: np.asarray(np.maximum.reduce(np.broadcast_arrays(*x)))),
+    "Min": elementwise(lambda *x: np.asarray(np.minimum.reduce(np.broadcast_arrays(*x)))),
     "Mod": elementwise(np.mod), "Mul": elementwise(np.multiply), "Neg": elementwise(np.negative),
     "Not": elementwise(np.logical_not), "Or": elementwise(np.logical_or), "Pow": elementwise(np.power),
     "Range": counted, "Reciprocal": elementwise(np.reciprocal), "ReduceMax": reduced(np.max),
     "ReduceMean": reduced(np.mean), "ReduceMin": reduced(np.min), "ReduceProd": reduced(np.prod),
     "ReduceSum": reduced(np.sum), "Reshape": reshaped,
-    "Shape": lambda n, x: np.asarray(x[0].shape[n.int("start") : n.int("end", x[0].ndim)], np.int64),
+    "Shape": lambda n, x: np.asarray(x[0].shape[n.number("start") : n.number("end", x[0].ndim)], np.int64),
     "Size": lambda n, x: np.asarray(x[0].size, np.int64), "Slice": sliced, "Sqrt": elementwise(np.sqrt),
     "Squeeze": squeezed, "Sub": elementwise(np.subtract), "Tile": tiled,
     "Transpose": lambda n, x: x[0].transpose(n.ints("perm") or None),
-    "Unsqueeze": unsqueezed, "Where": elementwise(lambda c, x, y: np.where(c, x, y)),
+    "Unsqueeze": unsqueezed, "Where": elementwise(lambda c, x, y: np.asarray(np.where(c, x, y))),
 }  # fmt: skip

@@ -234,7 +234,7 @@ CLAMPS = {(0.0, np.inf): ReluAttrs("relu"), (0.0, 6.0): ReluAttrs("relu6")}
 
 def clip(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     v = value_of(b, x[0])
-    low, high = n.float("min", -np.inf), n.float("max", np.inf)
+    low, high = n.real("min", -np.inf), n.real("max", np.inf)
     if (bound := given(x, 1)) is not None:
         low = float(array_of(b, bound, "bounds").ravel()[0])
     if (bound := given(x, 2)) is not None:
@@ -258,7 +258,7 @@ def between(b: Builder, v: Value, low: float, high: float) -> Value:
 
 def elu(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     """Below zero alpha * (exp(x) - 1): that of alpha 1, then another slope."""
-    v, alpha = b.floats(value_of(b, x[0])), n.float("alpha", 1.0)
+    v, alpha = b.floats(value_of(b, x[0])), n.real("alpha", 1.0)
     v = v.holding(b.node("elu", (v.tensor,), SingleAttrs()))
     if alpha == 1:
         return (v,)
@@ -268,7 +268,7 @@ def elu(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operan
 
 def hard_sigmoid(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     """max(0, min(1, alpha * x + beta))."""
-    line = scaled(b, value_of(b, x[0]), n.float("alpha", 0.2), n.float("beta", 0.5))
+    line = scaled(b, value_of(b, x[0]), n.real("alpha", 0.2), n.real("beta", 0.5))
     assert line is not None
     return (between(b, line, 0.0, 1.0),)
 
@@ -308,7 +308,7 @@ def softmax(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Op
     """Before opset 13 over all axes from one on, since then over that one."""
     v = value_of(b, x[0])
     rank = len(v.shape)
-    axis = n.int("axis", -1 if b.opset >= 13 else 1) % max(rank, 1)
+    axis = n.number("axis", -1 if b.opset >= 13 else 1) % max(rank, 1)
     over = [a for a in range(axis, rank if b.opset < 13 else axis + 1) if v.shape[a] > 1] or [axis]
     if len(over) > 1:
         flat = reshaped(v, (*v.shape[:axis], int(np.prod(v.shape[axis:]))))
@@ -331,11 +331,11 @@ def over_axis(b: Builder, v: Value, last: int) -> Value:
 
 
 def batch_norm(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
-    if n.int("training_mode"):
+    if n.number("training_mode"):
         raise b.refuse("this normalisation still trains.", "Export the model for inference: model.eval().")
     v = value_of(b, x[0])
     gamma, beta, mean, variance = (array_of(b, given(x, i), "statistics").astype(np.float64) for i in range(1, 5))
-    scale = gamma / np.sqrt(variance + n.float("epsilon", 1e-5))
+    scale = gamma / np.sqrt(variance + n.real("epsilon", 1e-5))
     shape = (-1,) + (1,) * max(len(v.shape) - 2, 0)
     result = scaled(b, v, scale.reshape(shape), (beta - mean * scale).reshape(shape))
     if result is None:
@@ -360,7 +360,7 @@ ELEMENTWISE: Mapping[str, Handler] = {
     "HardSigmoid": hard_sigmoid,
     "HardSwish": unary("hard_swish"),
     "Identity": identity,
-    "LeakyRelu": unary("leaky_relu", lambda n: LeakyAttrs(float(np.float32(n.float("alpha", 0.01))))),
+    "LeakyRelu": unary("leaky_relu", lambda n: LeakyAttrs(float(np.float32(n.real("alpha", 0.01))))),
     "Max": extreme("maximum"), "Mean": mean_of_several, "Min": extreme("minimum"), "Mul": mul, "Neg": negated,
     "PRelu": prelu, "Pow": power, "Reciprocal": reciprocal, "Relu": relu,
     "Sigmoid": unary("logistic"), "Softmax": softmax, "Sqrt": square_root, "Sub": sub, "Sum": sum_of_several,

@@ -37,10 +37,10 @@ class FileNode:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
-    def int(self, key: str, default: int = 0) -> int:
+    def number(self, key: str, default: int = 0) -> int:
         return int(self.attributes.get(key, default))
 
-    def float(self, key: str, default: float = 0.0) -> float:
+    def real(self, key: str, default: float = 0.0) -> float:
         return float(self.attributes.get(key, default))
 
     def text(self, key: str, default: str = "") -> str:
@@ -85,7 +85,7 @@ def parse(data: bytes, place: str) -> File:
     """Read a model from its bytes. Raises BadInput for what no exporter writes, Unsupported for external data."""
     try:
         import onnx
-        from google.protobuf.message import DecodeError
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     except ImportError:
         raise MissingExtra.of("onnx", f"reading {place}", "onnx") from None
     if len(data) > FILE_LIMIT:
@@ -144,7 +144,8 @@ def input_of(value: Any, place: str) -> FileInput:
     shape = tuple(int(d.dim_value) if d.WhichOneof("value") == "dim_value" else -1 for d in kind.shape.dim)
     if len(shape) > RANK_LIMIT or any(n != -1 and not 0 < n < 1 << 31 for n in shape):
         raise ValueError(f"the input {value.name} has the shape {list(shape)}")
-    return FileInput(value.name, shape, TYPES.get(kind.elem_type, f"type {kind.elem_type}"))
+    names = {**TYPES, 16: "bfloat16"}
+    return FileInput(value.name, shape, names.get(kind.elem_type, f"type {kind.elem_type}"))
 
 
 def array_of(tensor: Any, place: str) -> Array:
@@ -154,7 +155,9 @@ def array_of(tensor: Any, place: str) -> Array:
     spot = f"{tensor.name or 'a constant'} ({place})"
     if tensor.data_location == 1 or tensor.external_data:
         fact = "its values lie in another file, which is not read: an .onnx file could name any file of this computer."
-        raise Unsupported(spot, fact, "Save it in one file: onnx.save_model(onnx.load(path), path, save_as_external_data=False).")
+        raise Unsupported(
+            spot, fact, "Save it in one file: onnx.save_model(onnx.load(path), path, save_as_external_data=False)."
+        )
     if tensor.data_type not in TYPES:
         raise Unsupported(spot, f"values of the type {tensor.data_type} are not supported.", "Export in float32 or int8.")
     shape = tuple(int(n) for n in tensor.dims)
@@ -163,7 +166,9 @@ def array_of(tensor: Any, place: str) -> Array:
     kind = np.dtype(TYPES[tensor.data_type])
     stored = len(tensor.raw_data) // kind.itemsize
     if not tensor.raw_data:
-        stored = max(len(f) for f in (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data, tensor.uint64_data))
+        stored = max(
+            len(f) for f in (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data, tensor.uint64_data)
+        )
     if prod(shape) != stored:
         raise ValueError(f"{tensor.name} should hold {prod(shape)} values, and has {stored}")
     array: Array = np.asarray(numpy_helper.to_array(tensor))

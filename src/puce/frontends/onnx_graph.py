@@ -17,10 +17,12 @@ from ..ops.dequantize import Attrs as DequantizeAttrs
 from ..ops.quantize import Attrs as QuantizeAttrs
 from ..ops.reshape import Attrs as ReshapeAttrs
 from ..ops.transpose import Attrs as TransposeAttrs
-from .onnx_values import Axes, Constant, Shape, Value, channels_last, default_axes, sizes
+from .onnx_values import Axes, Constant, Shape, Value, channels_last, default_axes, gathered, renamed, sizes
 
 # Move values as they are, whatever their type.
-MOVERS = frozenset({"reshape", "transpose", "slice", "split", "concatenation", "pack", "unpack", "gather", "cast", "pad", "mirror_pad"})
+MOVERS = frozenset(
+    {"reshape", "transpose", "slice", "split", "concatenation", "pack", "unpack", "gather", "cast", "pad", "mirror_pad"}
+)
 Preference = Literal["channels_last", "file"]
 
 
@@ -34,8 +36,12 @@ class Builder:
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
         self.inputs: list[str] = []
-        self.transposes = 0
         self.views: dict[tuple[str, Shape], Tensor] = {}
+        self.turns: dict[tuple[str, Shape, Axes], Tensor] = {}
+
+    @property
+    def transposes(self) -> int:
+        return len(self.turns)
 
     def refuse(self, fact: str, remedy: str) -> Unsupported:
         return Unsupported(self.place, fact, remedy)
@@ -116,8 +122,11 @@ class Builder:
         """Values in another order: a transpose that costs time."""
         if list(order) == sorted(order):
             return t
-        self.transposes += 1
-        return self.node("transpose", (self.view(t, shape),), TransposeAttrs(order), name=f"{t.name}/moved")
+        if (t.name, shape, order) not in self.turns:
+            self.turns[t.name, shape, order] = self.node(
+                "transpose", (self.view(t, shape),), TransposeAttrs(order), name=f"{t.name}/moved"
+            )
+        return self.turns[t.name, shape, order]
 
     def arranged(self, v: Value, axes: Axes) -> Tensor:
         """Ours with exactly these axes of the file's shape (-1: one of size 1), moved only where names do not do."""
@@ -132,12 +141,14 @@ class Builder:
         return self.view(moved, wanted)
 
     def settled(self, v: Value) -> Value:
-        """The value without a pending reshape: its values brought into the file's order where they are not."""
+        """The value without a pending reshape: its values moved where other names do not do."""
         if not v.waits:
             return v
-        order = tuple(sorted(range(len(v.axes)), key=lambda i: v.axes[i]))
-        tensor = self.moved(v.tensor, sizes(v.base, v.axes), order)
-        return Value.plain(tensor, v.shape, real=v.real)
+        wanted = gathered(v)
+        tensor = self.moved(v.tensor, sizes(v.base, v.axes), tuple(v.axes.index(a) for a in wanted))
+        axes = renamed(v.base, wanted, v.shape)
+        assert axes is not None, (v.base, v.axes, v.shape)
+        return Value.plain(tensor, v.shape, axes, v.real)
 
     def fits(self, v: Value, axes: Axes) -> bool:
         """Whether `arranged` would move nothing."""

@@ -45,31 +45,32 @@ def affine(b: Builder, v: Value, scale: Operand | None, offset: Operand | None, 
 
 def layer_normalization(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     v = b.settled(value_of(b, x[0]))
-    first = axis_of(b, n.int("axis", -1), len(v.shape))
+    first = axis_of(b, n.number("axis", -1), len(v.shape))
     axes = range(first, len(v.shape))
-    y = normalised(b, v, axes, n.float("epsilon", 1e-5), centred="RMS" not in n.op)
+    y = normalised(b, v, axes, n.real("epsilon", 1e-5), centred="RMS" not in n.op)
     return (affine(b, y, given(x, 1), given(x, 2)),)
 
 
 def instance_normalization(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     v = b.settled(value_of(b, x[0]))
-    y = normalised(b, v, range(2, len(v.shape)), n.float("epsilon", 1e-5))
+    y = normalised(b, v, range(2, len(v.shape)), n.real("epsilon", 1e-5))
     return (affine(b, y, given(x, 1), given(x, 2), (-1,) + (1,) * (len(v.shape) - 2)),)
 
 
 def group_normalization(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     """Scales are one a group until opset 20, one a channel since."""
     v = value_of(b, x[0])
-    groups, (one, c, *rest) = n.int("num_groups", 1), v.shape
+    groups, (one, c, *rest) = n.number("num_groups", 1), v.shape
     if groups < 1 or c % groups:
         raise b.refuse(f"{c} channels are not {groups} groups.", "Export the model again.")
     split = b.settled(reshaped(v, (one, groups, c // groups, prod(rest))))
-    y = reshaped(normalised(b, split, (2, 3), n.float("epsilon", 1e-5)), v.shape)
-    pair = []
-    for i in (1, 2):
-        values = array_of(b, given(x, i), "scales").ravel()
-        pair.append(Constant(np.repeat(values, c // values.size) if values.size else values))
-    return (affine(b, y, *pair, (-1,) + (1,) * len(rest)),)
+    y = reshaped(normalised(b, split, (2, 3), n.real("epsilon", 1e-5)), v.shape)
+
+    def a_channel(o: Operand | None) -> Constant:
+        values = array_of(b, o, "scales").ravel()
+        return Constant(np.repeat(values, c // max(values.size, 1)))
+
+    return (affine(b, y, a_channel(given(x, 1)), a_channel(given(x, 2)), (-1,) + (1,) * len(rest)),)
 
 
 NORMALISATIONS: Mapping[str, Handler] = {

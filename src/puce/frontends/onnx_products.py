@@ -11,18 +11,17 @@ import numpy as np
 from ..ir import Array, Tensor
 from ..ops._pairs import Attrs as PairAttrs
 from ..ops._reduce import Attrs as ReduceAttrs
+from ..ops.concatenation import Attrs as JoinAttrs
 from ..ops.conv_2d import Attrs as ConvAttrs
 from ..ops.dense import Attrs as DenseAttrs
-from ..ops.pack import Attrs as PackAttrs
 from .onnx_elementwise import Handler, add, array_of, given, scaled, value_of
 from .onnx_files import FileNode
 from .onnx_graph import Builder, Operand
-from .onnx_shapes import part
+from .onnx_shapes import MOST, part
 from .onnx_values import Constant, Value, default_axes, reshaped, transposed
 from .onnx_windows import Weights, constants, weights
 
-
-MOST_PRODUCTS = 8  # what pack has functions for
+MOST_PRODUCTS = 64  # of computed matrices in one node; each is four nodes of ours
 
 
 def swapped(rank: int) -> tuple[int, ...]:
@@ -97,9 +96,13 @@ def of_two(b: Builder, first: Value, second: Value) -> Value:
         raise b.refuse(fact, f"Multiply matrices that fit, at most {MOST_PRODUCTS} in one node.")
     parts = []
     for index in np.ndindex(*batch):
-        sides = [picked(b, v, index) for v in (first, second)]
-        parts.append(summed(b, *sides, name=b.name if prod(batch) == 1 else f"{b.name}/{'_'.join(map(str, index))}"))
-    y = parts[0] if len(parts) == 1 else b.node("pack", [b.view(p, (m, n)) for p in parts], PackAttrs(0))
+        name = b.name if prod(batch) == 1 else f"{b.name}/{'_'.join(map(str, index))}"
+        parts.append(summed(b, picked(b, first, index), picked(b, second, index), name))
+    rows = [b.view(p, (1, m, n)) for p in parts]
+    while len(rows) > 1:
+        several = [rows[i : i + MOST] for i in range(0, len(rows), MOST)]
+        rows = [r[0] if len(r) == 1 else b.node("concatenation", r, JoinAttrs(0), name=f"{b.name}/all") for r in several]
+    y = rows[0]
     shape = (*batch, *(() if row else (m,)), *(() if column else (n,)))
     return reshaped(Value.plain(y, (prod(batch), m, n)), shape)
 
@@ -140,21 +143,21 @@ def matrix_of(b: Builder, k: Constant) -> Constant:
 def gemm(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     """alpha * A' B' + beta * C."""
     first, second, third = given(x, 0), given(x, 1), given(x, 2)
-    alpha, beta = n.float("alpha", 1.0), n.float("beta", 1.0)
+    alpha, beta = n.real("alpha", 1.0), n.real("beta", 1.0)
     if isinstance(third, Constant) and beta != 1:
         third = Constant(third.data * np.float32(beta))
     if isinstance(first, Value) and isinstance(second, Constant):
-        v = transposed(b.settled(first), (1, 0)) if n.int("transA") else first
-        matrix = turned(matrix_of(b, second)) if n.int("transB") else matrix_of(b, second)
+        v = transposed(b.settled(first), (1, 0)) if n.number("transA") else first
+        matrix = turned(matrix_of(b, second)) if n.number("transB") else matrix_of(b, second)
         y = product(b, v, scaled_matrix(matrix, alpha), third)
     elif isinstance(second, Value) and isinstance(first, Constant):
-        v = b.settled(second) if n.int("transB") else transposed(b.settled(second), (1, 0))
-        matrix = matrix_of(b, first) if n.int("transA") else turned(matrix_of(b, first))
+        v = b.settled(second) if n.number("transB") else transposed(b.settled(second), (1, 0))
+        matrix = matrix_of(b, first) if n.number("transA") else turned(matrix_of(b, first))
         y = transposed(linear(b, v, scaled_matrix(matrix, alpha), None), (1, 0))
         y = with_terms(b, y, third)
     else:
         pair = [b.settled(value_of(b, v)) for v in (first, second)]
-        a, m = (transposed(v, (1, 0)) if n.int(key) else v for v, key in zip(pair, ("transA", "transB"), strict=True))
+        a, m = (transposed(v, (1, 0)) if n.number(key) else v for v, key in zip(pair, ("transA", "transB"), strict=True))
         y = of_two(b, a, m)
         if alpha != 1:
             y = times(b, y, alpha)

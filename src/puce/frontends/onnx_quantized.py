@@ -20,7 +20,8 @@ from .onnx_values import Constant, Value
 Find = Callable[[str], Array | None]  # the constant of this name
 # Operators that pass the quantisation of what follows them on to what stands before: they change no scale.
 PASSING = frozenset({
-    "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "GlobalMaxPool", "Identity", "Dropout",
+    "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "GlobalMaxPool", "Identity",
+    "Dropout",
 })  # fmt: skip
 
 
@@ -36,7 +37,11 @@ def int8_form(scale: Array, zero: Array | None, axis: int | None) -> Quantizatio
 def legal(scale: Array, zero: Array | None) -> bool:
     values = np.ravel(scale)
     types = zero is None or zero.dtype in (np.int8, np.uint8, np.int32)
-    return bool(values.size and np.isfinite(values).all() and (values > 0).all()) and types and (zero is None or zero.size in (1, values.size))
+    return (
+        bool(values.size and np.isfinite(values).all() and (values > 0).all())
+        and types
+        and (zero is None or zero.size in (1, values.size))
+    )
 
 
 def target_of(name: str, readers: Mapping[str, Sequence[FileNode]], find: Find, depth: int = 0) -> Quantization | None:
@@ -70,7 +75,7 @@ def quantize_linear(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Seq
     source = given(x, 0)
     if isinstance(source, Constant):
         low, high = (0, 255) if zero is None or zero.dtype == np.uint8 else (-128, 127)
-        along = shaped(source.data, n.int("axis", 1))
+        along = shaped(source.data, n.number("axis", 1))
         q = np.rint(source.data / along(scale)) + (0 if zero is None else along(zero).astype(np.int64))
         return (Constant(q.clip(low, high).astype(np.uint8 if low == 0 else np.int8)),)
     v = value_of(b, source)
@@ -86,12 +91,14 @@ def dequantize_linear(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> S
     scale, zero = settings(b, n, x)
     source = given(x, 0)
     if isinstance(source, Constant):
-        return (real_constant(b, source.data, scale, zero, n.int("axis", 1)),)
+        return (real_constant(b, source.data, scale, zero, n.number("axis", 1)),)
     v = value_of(b, source)
     unsigned = v.tensor.dtype == "uint8"
     wanted = int8_form(scale, zero if zero is not None or unsigned else np.zeros(1, np.int8), None)
     if v.tensor.dtype not in ("int8", "uint8") or scale.size != 1:
-        raise b.refuse(f"{v.tensor.dtype} with {scale.size} scales is not computed.", "Quantise activations to int8 per tensor.")
+        raise b.refuse(
+            f"{v.tensor.dtype} with {scale.size} scales is not computed.", "Quantise activations to int8 per tensor."
+        )
     if unsigned:
         v = v.holding(b.quantized(v.tensor, wanted))
     if v.tensor.quantization != wanted:
@@ -143,14 +150,25 @@ def between(n: FileNode, op: str, least: int, operands: int) -> list[FileNode]:
     for i in range(operands):
         name = f"{n.outputs[0]}/input{i}"
         axis = 0 if op == "Conv" else 1
-        made.append(replace(n, op="DequantizeLinear", domain="", inputs=n.inputs[3 * i : 3 * i + 3], outputs=(name,), attributes={"axis": axis}))
+        made.append(
+            replace(
+                n,
+                op="DequantizeLinear",
+                domain="",
+                inputs=n.inputs[3 * i : 3 * i + 3],
+                outputs=(name,),
+                attributes={"axis": axis},
+            )
+        )
         inputs.append(name)
     rest = n.inputs[3 * operands :]
     if op == "Conv" and len(rest) > 2 and rest[2]:
         # Its scale is that of the input times that of the weights: the product of two nodes' constants.
         scale, bias = f"{n.outputs[0]}/biasscale", f"{n.outputs[0]}/bias"
         made.append(replace(n, op="Mul", domain="", inputs=(n.inputs[1], n.inputs[4]), outputs=(scale,), attributes={}))
-        made.append(replace(n, op="DequantizeLinear", domain="", inputs=(rest[2], scale), outputs=(bias,), attributes={"axis": 0}))
+        made.append(
+            replace(n, op="DequantizeLinear", domain="", inputs=(rest[2], scale), outputs=(bias,), attributes={"axis": 0})
+        )
         inputs.append(bias)
     real = f"{n.outputs[0]}/real"
     made.append(replace(n, op=op, domain="", inputs=tuple(inputs), outputs=(real,)))

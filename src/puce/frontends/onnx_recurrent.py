@@ -25,9 +25,11 @@ def lstm(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Opera
     directions, cells = wh.shape[0], wh.shape[2]
     bias = np.zeros((directions, 8 * cells), np.float32) if given(x, 3) is None else array_of(b, given(x, 3), "biases")
     check(b, n, x, directions)
-    time, batch = (1, 0) if n.int("layout") else (0, 1)
+    time, batch = (1, 0) if n.number("layout") else (0, 1)
     if len(v.shape) != 3 or v.shape[batch] != 1:
-        raise b.refuse(f"it computes one sequence at a time; its input is {list(v.shape)}.", "Export the model with a batch of 1.")
+        raise b.refuse(
+            f"it computes one sequence at a time; its input is {list(v.shape)}.", "Export the model with a batch of 1."
+        )
     word, steps = n.text("direction", "forward"), v.shape[time]
     needs_all = bool(n.outputs[0])
     wholes, lasts = [], []
@@ -44,7 +46,7 @@ def lstm(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Opera
             lasts.append(part(b, result, {0: range(result.shape[0] - 1, result.shape[0])}, f"{b.name}/last{d}"))
         if needs_all:
             wholes.append(part(b, result, {0: range(steps - 1, -1, -1)}, f"{b.name}/forwards{d}") if backwards else result)
-    results = []
+    results: list[Operand] = []
     for parts, size in ((wholes, steps), (lasts, 1)):
         if not parts:
             results.append(Constant(np.zeros(0, np.float32)))
@@ -61,7 +63,7 @@ def outputs(n: FileNode, results: Sequence[Operand], steps: int, directions: int
     """[steps, directions, batch, cells] and [directions, batch, cells], in layout 1 with the batch first."""
     whole, last = results
     shapes = ((steps, directions, 1, cells), (directions, 1, cells))
-    if n.int("layout"):
+    if n.number("layout"):
         shapes = ((1, steps, directions, cells), (1, directions, cells))
     pair = zip((whole, last), shapes, strict=True)
     return [reshaped(r, shape) if isinstance(r, Value) else r for r, shape in pair]
@@ -71,7 +73,7 @@ def check(b: Builder, n: FileNode, x: Sequence[Operand | None], directions: int)
     words = tuple(w.decode() if isinstance(w, bytes) else str(w) for w in n.attributes.get("activations", ()))
     if words and words != WORDS * directions:
         raise b.refuse(f"an LSTM with the activations {', '.join(words)} is not computed.", "Use sigmoid and tanh.")
-    if n.float("clip") or n.int("input_forget"):
+    if n.real("clip") or n.number("input_forget"):
         raise b.refuse("an LSTM with clipped or coupled gates is not computed.", "Use torch.nn.LSTM as it is.")
     if len(n.outputs) > 2 and n.outputs[2]:
         raise b.refuse("the cell state is no output of ours.", "Use only the LSTM's first two outputs.")

@@ -43,10 +43,10 @@ def reduce(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Ope
     v = b.settled(value_of(b, x[0]))
     rank = len(v.shape)
     chosen = axes_of(b, n, x, rank)
-    if chosen is None and n.int("noop_with_empty_axes"):
+    if chosen is None and n.number("noop_with_empty_axes"):
         return (v,)
     axes = tuple(range(rank)) if chosen is None else chosen
-    shape = tuple(1 if a in axes else size for a, size in enumerate(v.shape) if n.int("keepdims", 1) or a not in axes)
+    shape = tuple(1 if a in axes else size for a, size in enumerate(v.shape) if n.number("keepdims", 1) or a not in axes)
     op = OPERATORS[n.op]
     integers = (op.startswith("reduce") and v.real) or (op == "mean" and b.in_integers(v))
     if n.op in ("ReduceSumSquare", "ReduceL2"):
@@ -62,13 +62,13 @@ def arg_max(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Op
     """Places as int32, where ONNX has int64."""
     v = b.settled(value_of(b, x[0]))
     v = v if v.real else b.floats(v)
-    axis = axis_of(b, n.int("axis"), len(v.shape))
-    if n.int("select_last_index"):
+    axis = axis_of(b, n.number("axis"), len(v.shape))
+    if n.number("select_last_index"):
         raise b.refuse("the last of several equal values is not looked for.", "Use select_last_index=0.")
     t, order = on_axes(b, v, (axis,))
     y = b.node("arg_max", (t,), ArgMaxAttrs(order.index(axis)))
     kept = tuple(1 if a == axis else size for a, size in enumerate(v.shape))
-    shape = kept if n.int("keepdims", 1) else tuple(size for a, size in enumerate(v.shape) if a != axis)
+    shape = kept if n.number("keepdims", 1) else tuple(size for a, size in enumerate(v.shape) if a != axis)
     return (reshaped(Value.plain(y, kept, order), shape),)
 
 

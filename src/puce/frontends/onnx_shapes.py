@@ -50,7 +50,7 @@ def reshape(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Op
     v = value_of(b, x[0])
     wanted = list(n.ints("shape") if "shape" in n.attributes else integers(b, given(x, 1), "shapes"))
     for i, size in enumerate(wanted):
-        if size == 0 and not n.int("allowzero") and i < len(v.shape):
+        if size == 0 and not n.number("allowzero") and i < len(v.shape):
             wanted[i] = v.shape[i]
     if wanted.count(-1) == 1:
         wanted[wanted.index(-1)] = prod(v.shape) // max(prod(s for s in wanted if s != -1), 1)
@@ -68,7 +68,7 @@ def checked(b: Builder, v: Value, wanted: Sequence[int]) -> Shape:
 
 def flatten(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     v = value_of(b, x[0])
-    axis = n.int("axis", 1)
+    axis = n.number("axis", 1)
     axis += len(v.shape) if axis < 0 else 0
     return (reshaped(v, (prod(v.shape[:axis]), prod(v.shape[axis:]))),)
 
@@ -100,7 +100,7 @@ def transpose(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[
 
 def cast(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     """Between float types nothing happens: all are float32 here."""
-    v, kind = value_of(b, x[0]), TYPES.get(n.int("to"), "")
+    v, kind = value_of(b, x[0]), TYPES.get(n.number("to"), "")
     kind = "float32" if kind in ("float16", "float64") else kind
     if kind == v.tensor.dtype or (v.real and kind == "float32"):
         return (v,)
@@ -172,7 +172,7 @@ def bound(end: int, step: int, size: int) -> int | None:
 
 def split(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     v = b.settled(value_of(b, x[0]))
-    axis = axis_of(b, n.int("axis"), len(v.shape))
+    axis = axis_of(b, n.number("axis"), len(v.shape))
     count, size = len(n.outputs), v.shape[axis]
     parts = n.ints("split")
     if (chosen := given(x, 1)) is not None:
@@ -199,7 +199,7 @@ def concat(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Ope
     values = [b.settled(constant_value(b, o)) for o in x if o is not None]
     if not values:
         raise b.refuse("it has no inputs.", "Export the model again.")
-    axis = axis_of(b, n.int("axis", 1), len(values[0].shape))
+    axis = axis_of(b, n.number("axis", 1), len(values[0].shape))
     integer = b.in_integers(*values)
     values = values if integer else [b.floats(v) for v in values]
     shape = (*values[0].shape[:axis], sum(v.shape[axis] for v in values), *values[0].shape[axis + 1 :])
@@ -223,7 +223,7 @@ def constant_value(b: Builder, o: Operand) -> Value:
 def gather(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     v = b.settled(value_of(b, x[0]))
     indices = array_of(b, given(x, 1), "indices")
-    axis = axis_of(b, n.int("axis"), len(v.shape))
+    axis = axis_of(b, n.number("axis"), len(v.shape))
     size = v.shape[axis]
     places = tuple(int(i) + (size if i < 0 else 0) for i in indices.ravel())
     if any(not 0 <= p < size for p in places) or not places:
@@ -240,7 +240,7 @@ def gather(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Ope
 
 def blocks(b: Builder, n: FileNode, x: Sequence[Operand | None]) -> Sequence[Operand]:
     """DepthToSpace and SpaceToDepth. In the mode CRD (PyTorch's PixelShuffle) channels change places first."""
-    v, s = b.settled(value_of(b, x[0])), n.int("blocksize")
+    v, s = b.settled(value_of(b, x[0])), n.number("blocksize")
     if len(v.shape) != 4 or s < 1:
         raise b.refuse("its input must be a picture [n, c, h, w].", "Export the model again.")
     one, c, h, w = v.shape

@@ -101,6 +101,15 @@ def renamed(base: Shape, axes: Axes, shape: Shape) -> Axes | None:
     return tuple(found)
 
 
+def gathered(v: Value) -> Axes:
+    """Axes of `base` in the order nearest to ours in which a pending reshape is but other names."""
+    found: list[int] = []
+    for a in v.axes:
+        if a not in found:
+            found += next(before for before, _ in groups(v.base, v.shape) if a in before)
+    return tuple(found)
+
+
 def groups(base: Shape, shape: Shape) -> list[tuple[Axes, Axes]]:
     """The shortest runs of axes larger than 1 that hold the same values in both shapes."""
     left = [i for i, n in enumerate(base) if n > 1]

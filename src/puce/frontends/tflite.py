@@ -19,6 +19,7 @@ from .model import ImportedModel
 from .tflite_axes import with_batch
 from .tflite_file import AGAIN, DAMAGED, File, FileOperator, FileTensor, parse, unsupported_type, values
 from .tflite_fold import folded
+from .tflite_groups import ungrouped
 from .tflite_unsigned import signed
 
 DTYPES: dict[str, DType] = {"FLOAT32": "float32", "INT8": "int8", "UINT8": "uint8", "INT16": "int16", "INT32": "int32"}
@@ -33,6 +34,8 @@ BOUNDS = ("SLICE", "STRIDED_SLICE")  # write "to the end" as the largest number 
 MOST_ROWS = 1 << 14
 MOST_VALUES = 1 << 22  # of an activation: beyond it nothing fits a microcontroller, and planning takes minutes
 MOST_OPERATORS = 1000  # ten times the deepest network for a microcontroller: a plan takes time with their square
+MOST_MACS = 1 << 33  # of one operator
+MOST_PRODUCTS = 1 << 27  # of one channel: what NumPy holds at once
 MOST_CONSTANT_BYTES = 1 << 29
 CONTROL_FLOW = {"IF", "WHILE", "CALL", "CALL_ONCE"}
 
@@ -59,8 +62,8 @@ def load(source: Path | str | bytes) -> ImportedModel:
 
 
 def to_graph(file: File) -> Graph:
-    """The graph of a file: constants folded, and where uint8 is computed inside, in int8."""
-    file = folded(file)
+    """The graph of a file: constants folded, groups apart, and where uint8 is computed inside, in int8."""
+    file = ungrouped(folded(file))
     try:
         return Importer(file).graph()
     except Unsupported:
@@ -115,8 +118,8 @@ class Importer:
         for i in file.outputs:
             if self.tensors[i].name not in self.known:
                 raise BadInput(place, f"its output {self.names[i]} is never computed.", AGAIN)
-        ends = (tuple(self.tensors[i].name for i in side) for side in (file.inputs, file.outputs))
-        return Graph(tuple(self.nodes), self.known, *ends, file.name)
+        inputs, outputs = (tuple(self.tensors[i].name for i in side) for side in (file.inputs, file.outputs))
+        return Graph(tuple(self.nodes), self.known, inputs, outputs, file.name)
 
     # ── tensors ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,10 +149,9 @@ class Importer:
             raise Unsupported(spot, "sparse weights are not supported.", "Convert the model without sparsity.")
         if t.type not in (*DTYPES, "INT64"):
             raise unsupported_type(t, spot)
-        if t.variable and t.data is None:
-            data = np.zeros(t.shape, t.type.lower())
-        else:
-            data = values(t, spot)
+        if min(t.shape, default=0) < 0:
+            raise BadInput(spot, f"a constant has the shape {list(t.shape)}.", AGAIN)
+        data = np.zeros(t.shape, t.type.lower()) if t.variable and t.data is None else values(t, spot)
         self.bytes_left -= data.nbytes
         if self.bytes_left < 0:
             raise BadInput(spot, "the constants of this model take more than half a gigabyte.", "It is no model for a chip.")
@@ -189,19 +191,22 @@ class Importer:
         inputs, outputs = [v.tensor for v in ins], [v.tensor for v in outs]
         options = o.options
         if not batch:
-            options, inputs[:] = with_batch(o.name, options, inputs)
+            try:
+                options, inputs[:] = with_batch(o.name, options, inputs)
+            except DAMAGED as error:
+                raise BadInput(spot, f"its options or inputs are not those of {o.name}: {error}.", AGAIN) from error
         bridges = {v.tensor.name: v.bridge for v in ins if v.bridge is not None}
-        if op.name == "dense" and flattens(inputs):
+        shape = flattened(inputs) if op.name == "dense" else None
+        if shape is not None:
             x = self.tensors[o.inputs[0]]
-            flat = x.like(f"{self.names[o.outputs[0]]}/flat", (x.size,))
-            inputs[0] = flat
+            inputs[0] = flat = x.like(f"{self.names[o.outputs[0]]}/flat", shape)
             bridges = {flat.name: reshape(x, flat, "")}
         attrs, decoded, wanted = decode(op, form, options, inputs, outputs, spot)
         after = list[Node]()
         for k, (shape, i) in enumerate(zip(wanted, o.outputs, strict=True)):
             y = self.tensors[i]
             if shape != y.shape:
-                outputs[k] = y.like(f"{y.name}/out", shape)
+                outputs[k] = replace(y, name=f"{y.name}/out", shape=shape)
                 after.append(reshape(outputs[k], y, ""))
             else:
                 outputs[k] = y
@@ -249,10 +254,14 @@ def own_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape or (1,)
 
 
-def flattens(inputs: Sequence[Tensor]) -> bool:
-    """Whether FULLY_CONNECTED makes one vector of its whole input without saying so."""
-    x = inputs[0] if len(inputs) > 1 else None
-    return x is not None and len(x.shape) != 1 and inputs[1].shape[1:] == (x.size,)
+def flattened(inputs: Sequence[Tensor]) -> tuple[int, ...] | None:
+    """The vector or vectors that FULLY_CONNECTED makes of its input without saying so; None where it gets them anyway."""
+    if len(inputs) < 2 or len(inputs[1].shape) != 2:
+        return None
+    x, columns = inputs[0], inputs[1].shape[1]
+    if x.shape[-1] == columns or columns < 1 or x.size % columns:
+        return None
+    return (columns,) if x.size == columns else (x.size // columns, columns)
 
 
 def narrowed(data: Array, bound: bool, spot: str) -> Array:
@@ -274,7 +283,8 @@ def live(file: File) -> tuple[FileOperator, ...]:
     for o in reversed(file.operators):
         if o.name in CONTROL_FLOW or not o.outputs:
             fact = f"the operator {o.name} is control flow or has a side effect: neither is supported."
-            raise Unsupported(f"{file.place}, operator {o.number}", fact, "Convert a model without loops, conditions and state.")
+            spot = f"{file.place}, operator {o.number}"
+            raise Unsupported(spot, fact, "Convert a model without loops, conditions and state.")
         if needed.intersection(o.outputs):
             if not o.inputs or o.inputs[0] < 0:
                 spot = f"{file.tensors[o.outputs[0]].name} ({file.place}, operator {o.number})"
@@ -345,11 +355,13 @@ def decode(
         )
     for t in (*decoded, *outputs):
         check_quantization(t, spot)
-    if op.rule.weights is not None and any(decoded[op.rule.weights].q.zero_point if decoded[op.rule.weights].quantization else ()):
+    if op.rule.weights is not None and (q := decoded[op.rule.weights].quantization) is not None and any(q.zero_point):
         fact = f"its weights {decoded[op.rule.weights].name} have a zero point other than 0."
         raise Unsupported(spot, fact, "Quantise the model again, with symmetric int8 weights.")
     outs = tuple(replace(t, shape=w.shape) for t, w in zip(outputs, wanted, strict=True))
-    check_types(op, Call(attrs, decoded, outs), spot)
+    call = Call(attrs, decoded, outs)
+    check_types(op, call, spot)
+    check_work(op, call, spot)
     return attrs, decoded, [t.shape for t in outs]
 
 
@@ -372,6 +384,15 @@ def check_types(op: Op, call: Call, spot: str) -> None:
         raise Unsupported(spot, fact, "Convert the model to int8 or float32.")
 
 
+def check_work(op: Op, call: Call, spot: str) -> None:
+    """Refuse what would take minutes and gigabytes to compute even here, where the generated self-test needs it once."""
+    macs = op.macs(call)
+    channels = max(call.y.shape[-1:], default=1)
+    if macs > MOST_MACS or macs // channels > MOST_PRODUCTS:
+        fact = f"it takes {macs} multiply-accumulates, more than any microcontroller does in a minute."
+        raise Unsupported(spot, fact, "Use a smaller input or fewer channels.")
+
+
 def check_quantization(t: Tensor, spot: str) -> None:
     q = t.quantization
     if t.dtype in ("int8", "uint8") and q is None:
@@ -380,5 +401,3 @@ def check_quantization(t: Tensor, spot: str) -> None:
         return
     if t.data is None or not 0 <= q.axis < len(t.shape) or len(q.scale) != t.shape[q.axis]:
         raise BadInput(spot, f"{t.name} has {len(q.scale)} scales, which do not fit the shape {t.shape}.", AGAIN)
-
-

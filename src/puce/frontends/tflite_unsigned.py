@@ -2,7 +2,8 @@
 """uint8 networks, as converters wrote them before 2020, as int8 ones: every value less 128, and its zero point too.
 
 Kernels of LiteRT subtract the zero point before they do anything else, so the same real numbers give the same sums and
-the same rounding; inputs and outputs of the model stay uint8, with an exact QUANTIZE beside them.
+the same rounding (found by experiment; average pooling is the exception). Inputs and outputs of the model stay uint8, with
+an exact QUANTIZE beside them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..ir import Quantization
-from .tflite_file import File, FileOperator, FileTensor
+from .tflite_file import File, FileOperator, FileTensor, constant
 
 EDGES = {"QUANTIZE", "DEQUANTIZE"}  # these read and write uint8 themselves
+UNSIGNED = {"AVERAGE_POOL_2D"}  # rounds ties otherwise in int8, see ops/average_pool_2d.py
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 
 
@@ -41,8 +43,30 @@ def signed(file: File) -> File | None:
                 before.append(FileOperator("QUANTIZE", (ends[-1],), (i,), None, -1))
             else:
                 after.append(FileOperator("QUANTIZE", (i,), (ends[-1],), None, len(file.operators)))
-    operators = (*before, *file.operators, *after)
+    middle = list[FileOperator]()
+    for o in file.operators:
+        middle += _between(o, file, tensors) if _stays(o, file) else [o]
+    operators = (*before, *middle, *after)
     return replace(file, tensors=tuple(tensors), operators=operators, inputs=tuple(inputs), outputs=tuple(outputs))
+
+
+def _stays(o: FileOperator, file: File) -> bool:
+    """Whether an operator must be computed in uint8: it rounds otherwise, or joins values of several scales."""
+    ends = [file.tensors[i] for i in (*o.inputs, *o.outputs) if _is_unsigned(file, i)]
+    return o.name in UNSIGNED or (o.name == "CONCATENATION" and len({t.quantization for t in ends}) > 1)
+
+
+def _between(o: FileOperator, file: File, tensors: list[FileTensor]) -> list[FileOperator]:
+    """An operator in uint8 among others in int8: an exact QUANTIZE before each input and behind each output."""
+    places = dict[int, int]()
+    for i in (*o.inputs, *o.outputs):
+        if _is_unsigned(file, i) and i not in places:
+            places[i] = len(tensors)
+            tensors.append(replace(file.tensors[i], name=f"{file.tensors[i].name}/uint8_{o.number}"))
+    inside = replace(o, inputs=tuple(places.get(i, i) for i in o.inputs), outputs=tuple(places.get(i, i) for i in o.outputs))
+    before = [FileOperator("QUANTIZE", (i,), (j,), None, o.number) for i, j in places.items() if i in o.inputs]
+    after = [FileOperator("QUANTIZE", (j,), (i,), None, o.number) for i, j in places.items() if i in o.outputs]
+    return [*before, inside, *after]
 
 
 def _is_unsigned(file: File, i: int) -> bool:
@@ -57,11 +81,11 @@ def _shifted(t: FileTensor) -> FileTensor:
 
 
 def _symmetric(t: FileTensor) -> FileTensor:
-    """Weights whose zero point is 0, where all of them still fit int8 then."""
+    """Weights whose zero point is 0: they are -255 .. 255 then, and take int16 where they must."""
     q = t.quantization
     if q is None or t.data is None or q.axis is not None or q.z == 0:
         return t
-    moved = t.data.view(np.int8).astype(int) - q.z
-    if moved.min(initial=0) < -128 or moved.max(initial=0) > 127:
-        return t
-    return replace(t, data=moved.astype(np.int8).view(np.uint8), quantization=Quantization(q.scale, (0,)))
+    moved = t.data.view(np.int8).astype(np.int16) - q.z
+    fits = moved.min(initial=0) >= -128 and moved.max(initial=0) <= 127
+    narrow = constant(t, moved.astype(np.int8 if fits else np.int16).reshape(t.shape))
+    return replace(narrow, quantization=Quantization(q.scale))

@@ -57,6 +57,51 @@ PUCE_KERNEL void puce_average_pool_rows_s8(const int8_t *x, int8_t *y, void *sta
         }
 }
 
+/* The same for uint8: LiteRT rounds the unsigned sum, so that -0.5 of the signed one goes up instead of down. */
+PUCE_KERNEL void puce_average_pool_2d_u8(const uint8_t *const *x, uint8_t *restrict y, int w, int c, int ow, int kh,
+                                         int kw, int sw, int left, int padded, int low, int high)
+{
+    int rows = kh;
+    if (padded)
+        for (int ky = 0; ky < kh; ky++) rows -= !x[ky];
+    for (int ox = 0; ox < ow; ox++, y += c) {
+        int first = ox * sw - left, last = first + kw, number = kh * kw;
+        if (padded) {
+            if (first < 0) first = 0;
+            if (last > w) last = w;
+            number = rows * (last - first);
+        }
+        for (int i = 0; i < c; i++) {
+            int32_t sum = 0;
+            for (int ky = 0; ky < kh; ky++) {
+                if (padded && !x[ky]) continue;
+                for (int ix = first; ix < last; ix++) sum += x[ky][ix * c + i];
+            }
+            y[i] = (uint8_t)puce_clamp(puce_rounded_mean(sum, number), low, high);
+        }
+    }
+}
+
+PUCE_KERNEL void puce_average_pool_1d_u8(const uint8_t *x, uint8_t *y, int w, int c, int ow, int kw, int sw, int left,
+                                         int padded, int low, int high)
+{
+    puce_average_pool_2d_u8(&x, y, w, c, ow, 1, kw, sw, left, padded, low, high);
+}
+
+PUCE_KERNEL void puce_average_pool_rows_u8(const uint8_t *x, uint8_t *y, void *state, int row, int h, int w, int c,
+                                           int ow, int kw, int sw, int low, int high)
+{
+    int32_t *sums = state;
+    (void)w;
+    for (int ox = 0; ox < ow; ox++)
+        for (int i = 0; i < c; i++, sums++, y++) {
+            int32_t sum = row > 0 ? *sums : 0;
+            for (int kx = 0; kx < kw; kx++) sum += x[(ox * sw + kx) * c + i];
+            *sums = sum;
+            if (row == h - 1) *y = (uint8_t)puce_clamp(puce_rounded_mean(sum, h * kw), low, high);
+        }
+}
+
 PUCE_KERNEL void puce_average_pool_2d_f32(const float *const *x, float *restrict y, int w, int c, int ow, int kh,
                                           int kw, int sw, int left, int padded, float low, float high)
 {

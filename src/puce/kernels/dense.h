@@ -58,4 +58,17 @@ PUCE_KERNEL void puce_dense_f32(const float *x, float *y, const float *weights, 
     }
 }
 
+/* The same for several vectors, one after the other. */
+PUCE_KERNEL void puce_dense_rows_s8(const int8_t *x, int8_t *y, const int8_t *weights, const int32_t *requant,
+                                    int vectors, int n, int out, int low, int high)
+{
+    for (int i = 0; i < vectors; i++, x += n, y += out) puce_dense_s8(x, y, weights, requant, n, out, low, high);
+}
+
+PUCE_KERNEL void puce_dense_rows_f32(const float *x, float *y, const float *weights, const float *bias, int vectors,
+                                     int n, int out, float low, float high)
+{
+    for (int i = 0; i < vectors; i++, x += n, y += out) puce_dense_f32(x, y, weights, bias, n, out, low, high);
+}
+
 #endif

@@ -19,20 +19,29 @@ PUCE_KERNEL float puce_expm1_near_zero(float r)
     return r + r * r * (0.5f + r * (1.0f / 6 + r * tail));
 }
 
-/* x = k ln 2 + r. ln 2 has two parts (Cody and Waite): k * 355/512 is exact. 2^k is multiplied in two halves, so that
-   the largest and the smallest results are reached. */
+/* x = k ln 2 + r: returns r. ln 2 has two parts (Cody and Waite): k * 355/512 is exact. */
+PUCE_KERNEL float puce_remainder_of_ln2(float x, int *k)
+{
+    *k = (int)(x * 1.44269504f + (x < 0.0f ? -0.5f : 0.5f));
+    return (x - (float)*k * 0.693359375f) + (float)*k * 2.12194440e-4f;
+}
+
+/* 2^k is multiplied in two halves, so that the largest and the smallest results are reached. */
 PUCE_KERNEL float puce_exp_f32(float x)
 {
     if (!(x > -103.0f)) return x < 0.0f ? 0.0f : x; /* not a number stays what it is */
     if (x > 88.8f) return __builtin_inff();
-    const int k = (int)(x * 1.44269504f + (x < 0.0f ? -0.5f : 0.5f)), half = k / 2;
-    const float r = (x - (float)k * 0.693359375f) + (float)k * 2.12194440e-4f;
-    return (1.0f + puce_expm1_near_zero(r)) * puce_power_of_two(half) * puce_power_of_two(k - half);
+    int k;
+    const float r = puce_remainder_of_ln2(x, &k);
+    return (1.0f + puce_expm1_near_zero(r)) * puce_power_of_two(k / 2) * puce_power_of_two(k - k / 2);
 }
 
+/* For x <= 80; 2^k (exp(r) - 1) + (2^k - 1) loses nothing near zero. */
 PUCE_KERNEL float puce_expm1_f32(float x)
 {
-    return x > -0.34f && x < 0.34f ? puce_expm1_near_zero(x) : puce_exp_f32(x) - 1.0f;
+    int k;
+    const float r = puce_remainder_of_ln2(x > -20.0f ? x : -20.0f, &k), power = puce_power_of_two(k);
+    return power * puce_expm1_near_zero(r) + (power - 1.0f);
 }
 
 /* 1 / sqrt(x) for normal x > 0. Half the exponent, with the sign of both turned, is 3.5 % wrong at most (the constant

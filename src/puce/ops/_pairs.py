@@ -98,8 +98,8 @@ def loops(inputs: Sequence[Tensor]) -> list[tuple[int, int, int]]:
 
 def row_step(call: Call) -> int:
     """Values of the constant operand that belong to one firing, where each firing has its own."""
-    rows = any(by_rows(call.y.shape, t) for t in call.data)
-    return steps_of(call.inputs[1], call.y.shape)[0] if rows else 0
+    x, b = call.inputs
+    return steps_of(b, call.y.shape)[0] if b.data is not None and by_rows(call.y.shape, x) else 0
 
 
 def geometry(call: Call) -> str:

@@ -3,7 +3,7 @@
 
 LiteRT's rule, found by experiment: the sum of the quantised values inside the picture, divided by their number and
 rounded half away from the integer zero (not from the zero point), then the clamp of the fused activation. Input and
-output share one scale and zero point.
+output share one scale and zero point. uint8 sums are never negative: the same network in int8 rounds some ties otherwise.
 """
 
 from __future__ import annotations
@@ -64,23 +64,29 @@ def reduce_arguments(call: Call) -> str:
     )
 
 
+def integer_kernels(kind: str, suffix: str) -> tuple[Kernel, ...]:
+    return (
+        Kernel(
+            f"puce_average_pool_rows_{suffix}", "average_pool_2d.h", lambda call: one_row_at_a_time_saves_memory(call, kind),
+            reduce_arguments, state=sums_bytes, windows=lambda call: (REDUCE,), takes_y=True,
+        ),
+        Kernel(
+            f"puce_average_pool_2d_{suffix}", "average_pool_2d.h", lambda call: pool.reads_several_rows(call, kind),
+            pool.rows_arguments,
+        ),
+        Kernel(
+            f"puce_average_pool_1d_{suffix}", "average_pool_2d.h", lambda call: pool.reads_one_row(call, kind),
+            pool.single_row_arguments,
+        ),
+    )  # fmt: skip
+
+
 KERNELS = (
-    Kernel(
-        "puce_average_pool_rows_s8", "average_pool_2d.h", lambda call: one_row_at_a_time_saves_memory(call, "int8"),
-        reduce_arguments, state=sums_bytes, windows=lambda call: (REDUCE,), takes_y=True,
-    ),
+    *(k for kind, suffix in (("int8", "s8"), ("uint8", "u8")) for k in integer_kernels(kind, suffix)),
     Kernel(
         "puce_average_pool_rows_f32", "average_pool_2d.h",
         lambda call: one_row_at_a_time_saves_memory(call, "float32"),
         reduce_arguments, state=sums_bytes, windows=lambda call: (REDUCE,), takes_y=True,
-    ),
-    Kernel(
-        "puce_average_pool_2d_s8", "average_pool_2d.h", lambda call: pool.reads_several_rows(call, "int8"),
-        pool.rows_arguments,
-    ),
-    Kernel(
-        "puce_average_pool_1d_s8", "average_pool_2d.h", lambda call: pool.reads_one_row(call, "int8"),
-        pool.single_row_arguments,
     ),
     Kernel(
         "puce_average_pool_2d_f32", "average_pool_2d.h", lambda call: pool.reads_several_rows(call, "float32"),
@@ -100,7 +106,7 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         if rng.random() < 0.3:  # global, and one that is global in its rows only
             kernel, padding = (h, w if rng.random() < 0.5 else kernel[1]), NO_PADDING
         a = Attrs(kernel, stride, padding, sampling.fused(rng))
-        x = sampling.activation(rng, "x", (h, w, c), sampling.dtype(rng))
+        x = sampling.anything(rng, "x", (h, w, c), ("int8", "float32", "uint8"))
         if all(limit(a, (x,)) for limit in pool.LIMITS):
             yield Call(a, (x,), pool.infer(a, (x,)))
 

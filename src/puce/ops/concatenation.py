@@ -3,7 +3,8 @@
 
 LiteRT's rule, found by experiment: values are moved as they are; int8 and int16 inputs must have the output's scale and
 zero point; a uint8 input of another scale becomes round(q * r - z * r) + output zero point, clamped, where r is its scale
-times 1 / the output's, product and sum in float32, ties away from zero.
+times 1 / the output's, product and sum in float32, ties away from zero. Old uint8 networks are read as int8 ones, so an
+int8 input of another scale, which LiteRT refuses, follows the rule of the uint8 input that has the same real values.
 """
 
 from __future__ import annotations
@@ -36,19 +37,20 @@ def infer(a: Attrs, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 def rescaled(x: Tensor, y: Tensor) -> Array | None:
-    """What each of the 256 values of a uint8 input becomes; None where it stays as it is."""
-    if x.dtype != "uint8" or (x.q.s == y.q.s and x.q.z == y.q.z):
+    """What each of the 256 bytes of an input becomes; None where it stays as it is."""
+    if x.dtype not in ("uint8", "int8") or (x.q.s == y.q.s and x.q.z == y.q.z):
         return None
+    shift = 128 if x.dtype == "int8" else 0  # from int8 to the uint8 of the same real value
     ratio = np.float32(x.q.s) * (np.float32(1) / np.float32(y.q.s))
-    real = (np.arange(256, dtype=np.float32) * ratio + np.float32(-x.q.z) * ratio).astype(np.float64)
+    real = (np.arange(256, dtype=np.float32) * ratio + np.float32(-x.q.z - shift) * ratio).astype(np.float64)
     nearest = np.copysign(np.floor(np.abs(real) + 0.5), real)
-    table: Array = np.clip(nearest + y.q.z, 0, 255).astype(np.uint8)
-    return table
+    table: Array = np.clip(nearest + y.q.z + shift, 0, 255).astype(np.uint8)
+    return np.roll(table, shift) ^ np.uint8(shift)
 
 
 def reference(call: Call, *inputs: Array) -> tuple[Array, ...]:
     tables = [rescaled(t, call.y) for t in call.inputs]
-    parts = [x if table is None else table[x] for x, table in zip(inputs, tables, strict=True)]
+    parts = [x if table is None else table[x.view(np.uint8)].view(x.dtype) for x, table in zip(inputs, tables, strict=True)]
     return (np.concatenate(parts, axis=call.attrs.axis + 1),)
 
 
@@ -98,8 +100,12 @@ def shapes_agree(a: Attrs, inputs: Sequence[Tensor]) -> bool:
 
 
 def scales_agree(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "All int8 or int16 inputs must have one scale and zero point: no value is changed."
-    return inputs[0].dtype == "uint8" or len({t.quantization for t in inputs}) == 1
+    "All int16 inputs must have one scale: no value is changed."
+    return inputs[0].dtype != "int16" or len({t.quantization for t in inputs}) == 1
+
+
+def litert_knows(call: Call) -> bool:
+    return call.x.dtype == "uint8" or all(t.quantization == call.y.quantization for t in call.inputs)
 
 
 # ── file formats ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,12 +142,12 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         rank = (3, 3, 3, 2, 1)[sampling.integer(rng, 0, 4)]
         first = sampling.anything(rng, "x0", tuple(sampling.integer(rng, 1, 8) for _ in range(rank)), KINDS)
         a = Attrs(sampling.integer(rng, 0, rank - 1))
-        inputs = [first]
+        inputs, mixed = [first], rng.random() < 0.5
         for i in range(1, sampling.integer(rng, 2, MOST)):
             n = sampling.integer(rng, 1, 8)
             t = first.like(f"x{i}", (*first.shape[: a.axis], n, *first.shape[a.axis + 1 :]))
-            if t.dtype == "uint8" and rng.random() < 0.5:
-                t = sampling.anything(rng, t.name, t.shape, ("uint8", "uint8"))
+            if mixed and t.dtype in ("int8", "uint8") and rng.random() < 0.5:
+                t = sampling.anything(rng, t.name, t.shape, (t.dtype, t.dtype))
             inputs.append(t)
         yield Call(a, tuple(inputs), infer(a, inputs))
 
@@ -156,7 +162,7 @@ OP = register(Op(
     rule=Rule("calibrated", alike=True),
     tflite=TfliteForm(
         "CONCATENATION", "ConcatenationOptions", encode, decode,
-        version=lambda call: {"int8": 2, "int16": 3}.get(call.x.dtype, 1),
+        version=lambda call: {"int8": 2, "int16": 3}.get(call.x.dtype, 1), fits=litert_knows,
     ),
     keras={"Concatenate": from_keras},
     onnx=("Concat",),

@@ -107,8 +107,8 @@ def one_row(call: Call) -> bool:
     return call.inputs[1].shape[1] == 1
 
 
-def accepts(kind: str, rows: bool) -> Callable[[Call], bool]:
-    return lambda call: call.x.dtype == kind and one_row(call) != rows
+def accepts(kind: str, rows: bool, weights: str | None = None) -> Callable[[Call], bool]:
+    return lambda call: (call.x.dtype, call.inputs[1].dtype, one_row(call)) == (kind, weights or kind, not rows)
 
 
 def runs(call: Call) -> Array:
@@ -157,6 +157,8 @@ KERNELS = (
     ),
     Kernel("puce_conv_2d_s8", "conv_2d.h", accepts("int8", True), int8_arguments, int8_constants),
     Kernel("puce_conv_1d_s8", "conv_2d.h", accepts("int8", False), int8_arguments, int8_constants),
+    Kernel("puce_conv_2d_s8_wide", "wide_weights.h", accepts("int8", True, "int16"), int8_arguments, int8_constants),
+    Kernel("puce_conv_1d_s8_wide", "wide_weights.h", accepts("int8", False, "int16"), int8_arguments, int8_constants),
     Kernel("puce_conv_2d_f32", "conv_2d.h", accepts("float32", True), float_arguments, float_constants),
     Kernel("puce_conv_1d_f32", "conv_2d.h", accepts("float32", False), float_arguments, float_constants),
 )  # fmt: skip
@@ -188,8 +190,9 @@ def padding_is_smaller_than_the_kernel(a: Attrs, inputs: Sequence[Tensor]) -> bo
 
 
 def sums_fit_32_bits(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The sum of products must fit 32 bits: at most 65 000 taps in an int8 window."
-    return inputs[0].dtype == "float32" or inputs[1].size // inputs[1].shape[0] <= 65000
+    "The sum of products must fit 32 bits: at most 65 000 taps in an int8 window, 33 000 with weights of 16 bits."
+    most = 33000 if inputs[1].dtype == "int16" else 65000
+    return inputs[0].dtype == "float32" or inputs[1].size // inputs[1].shape[0] <= most
 
 
 # ── file formats ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,6 +208,11 @@ def encode(call: Call) -> Mapping[str, Any]:
         "DilationHFactor": a.dilation[0], "DilationWFactor": a.dilation[1],
         "FusedActivationFunction": TFLITE_ACTIVATION[a.activation],
     }  # fmt: skip
+
+
+def weights_are_narrow(call: Call) -> bool:
+    """.tflite has no int16 weights: those came from uint8 ones, whose zero point is taken off."""
+    return call.inputs[1].dtype != "int16"
 
 
 def with_bias(inputs: Sequence[Tensor], channels: int) -> tuple[Tensor, ...]:
@@ -247,7 +255,7 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         top, bottom, left, right = (int(rng.integers(0, r)) for r in reach)
         a = Attrs((sh, sw), (top, bottom, left, right), (dh, dw), sampling.fused(rng))
         x = sampling.activation(rng, "x", (h, w, c), kind)
-        weights = sampling.weights(rng, (oc, kh, kw, c), kind, 0)
+        weights = sampling.sometimes_wide(rng, sampling.weights(rng, (oc, kh, kw, c), kind, 0))
         inputs = (x, weights, sampling.bias(rng, oc, x, weights))
         if all(limit(a, inputs) for limit in OP.limits):
             (y,) = infer(a, inputs)
@@ -265,7 +273,10 @@ OP = register(Op(
         sums_fit_32_bits,
     ),
     rule=Rule("calibrated", weights=1, axis=0, bias=2),
-    tflite=TfliteForm("CONV_2D", "Conv2DOptions", encode, decode, version=lambda call: 3 if call.x.dtype == "int8" else 1),
+    tflite=TfliteForm(
+        "CONV_2D", "Conv2DOptions", encode, decode, version=lambda call: 3 if call.x.dtype == "int8" else 1,
+        fits=weights_are_narrow,
+    ),
     keras={"Conv2D": from_keras},
     onnx=("Conv",),
 ))  # fmt: skip

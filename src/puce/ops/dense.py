@@ -15,7 +15,7 @@ from ..fixedpoint import clamp_range
 from ..ir import Array, Call, Tensor
 from ..packing import dense_in_pairs, dense_pairs_fit, dense_requantization, pair_order
 from . import WHOLE, Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, register
-from .conv_2d import with_bias
+from .conv_2d import weights_are_narrow, with_bias
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Attrs:
 
 
 def infer(a: Attrs, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return (inputs[0].like("y", (inputs[1].shape[0],)),)
+    return (inputs[0].like("y", (*inputs[0].shape[:-1], inputs[1].shape[0])),)
 
 
 def reference(call: Call, x: Array) -> tuple[Array, ...]:
@@ -40,8 +40,13 @@ def reference(call: Call, x: Array) -> tuple[Array, ...]:
     return (np.clip(y, *clamp_range(call.y, a.activation)).astype(call.y.dtype),)
 
 
+def vectors(call: Call) -> int:
+    """How many the input holds: all but its last axis."""
+    return call.x.size // call.x.shape[-1]
+
+
 def macs(call: Call) -> int:
-    return call.inputs[1].size
+    return vectors(call) * call.inputs[1].size
 
 
 # ── C ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -60,7 +65,7 @@ def float_constants(call: Call) -> tuple[Constant, ...]:
 
 
 def sizes(call: Call) -> str:
-    return f"/*in, out*/ {call.x.size}, {call.y.size}"
+    return f"/*in, out*/ {call.x.shape[-1]}, {call.y.shape[-1]}"
 
 
 def int8_arguments(call: Call) -> str:
@@ -72,9 +77,18 @@ def float_arguments(call: Call) -> str:
     return f"{sizes(call)}, /*clamp*/ {float_range(call.attrs.activation)}"
 
 
+def rows_arguments(arguments: Callable[[Call], str]) -> Callable[[Call], str]:
+    return lambda call: f"/*vectors*/ {vectors(call)}, {arguments(call)}"
+
+
+def accepts(kind: str, weights: str, one: bool = True) -> Callable[[Call], bool]:
+    """Of one vector, or of several: two C functions."""
+    return lambda call: (call.x.dtype, call.inputs[1].dtype, len(call.x.shape) == 1) == (kind, weights, one)
+
+
 def dsp_accepts(filled: bool) -> Callable[[Call], bool]:
     """Vectors of a multiple of 8 are read where they lie, others from a copy that is filled up: two C functions."""
-    return lambda call: call.x.dtype == "int8" and (call.x.size % 8 != 0) == filled and dense_pairs_fit(call)
+    return lambda call: accepts("int8", "int8")(call) and (call.x.size % 8 != 0) == filled and dense_pairs_fit(call)
 
 
 def dsp_constants(call: Call) -> tuple[Constant, ...]:
@@ -91,40 +105,49 @@ KERNELS = (
         "puce_dense_padded_s8_dsp", "dense_dsp.h", dsp_accepts(True), int8_arguments, dsp_constants,
         scratch=lambda call: call.x.size + -call.x.size % 8, needs=DSP,
     ),
-    Kernel("puce_dense_s8", "dense.h", lambda call: call.x.dtype == "int8", int8_arguments, int8_constants),
-    Kernel("puce_dense_f32", "dense.h", lambda call: call.x.dtype == "float32", float_arguments, float_constants),
+    Kernel("puce_dense_s8", "dense.h", accepts("int8", "int8"), int8_arguments, int8_constants),
+    Kernel("puce_dense_s8_wide", "wide_weights.h", accepts("int8", "int16"), int8_arguments, int8_constants),
+    Kernel("puce_dense_f32", "dense.h", accepts("float32", "float32"), float_arguments, float_constants),
+    Kernel("puce_dense_rows_s8", "dense.h", accepts("int8", "int8", False), rows_arguments(int8_arguments), int8_constants),
+    Kernel(
+        "puce_dense_rows_f32", "dense.h", accepts("float32", "float32", False), rows_arguments(float_arguments),
+        float_constants,
+    ),
 )  # fmt: skip
 
 
 # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def input_is_a_vector(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The input must be a vector [n]: flatten a picture first."
-    return len(inputs[0].shape) == 1
-
-
 def sizes_match(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The weights must have one column for each input."
-    return inputs[0].shape[-1] == inputs[1].shape[-1]
+    "The weights must have one column for each value of a vector [n]; of [..., n], every vector is multiplied."
+    return len(inputs[1].shape) == 2 and inputs[0].shape[-1:] == inputs[1].shape[1:]
+
+
+def many_vectors_have_narrow_weights(a: Attrs, inputs: Sequence[Tensor]) -> bool:
+    "Weights of 16 bits, those of an old uint8 network, are multiplied with one vector only."
+    return inputs[1].dtype != "int16" or len(inputs[0].shape) == 1
 
 
 def sums_fit_32_bits(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The sum of products must fit 32 bits: at most 65 000 int8 inputs."
-    return inputs[0].dtype == "float32" or inputs[1].shape[1] <= 65000
+    "The sum of products must fit 32 bits: at most 65 000 int8 inputs, 33 000 with weights of 16 bits."
+    most = 33000 if inputs[1].dtype == "int16" else 65000
+    return inputs[0].dtype == "float32" or inputs[1].shape[1] <= most
 
 
 # ── file formats ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def encode(call: Call) -> Mapping[str, Any]:
-    return {"FusedActivationFunction": TFLITE_ACTIVATION[call.attrs.activation]}
+    return {
+        "FusedActivationFunction": TFLITE_ACTIVATION[call.attrs.activation], "KeepNumDims": len(call.x.shape) > 1,
+    }  # fmt: skip
 
 
 def version(call: Call) -> int:
-    """What TensorFlow's converter writes: 4 since int8, 12 since one scale an output."""
+    """What TensorFlow's converter writes: 4 since int8, 12 since one scale an output, 5 with dimensions kept."""
     if call.x.dtype != "int8":
-        return 1
+        return 1 if len(call.x.shape) == 1 else 5
     return 4 if call.inputs[1].q.axis is None else 12
 
 
@@ -145,23 +168,27 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
     while True:
         kind = sampling.dtype(rng)
         n, out = sampling.integer(rng, 1, 90), sampling.integer(rng, 1, 20)
-        x = sampling.activation(rng, "x", (n,), kind)
+        before = () if rng.random() < 0.7 else tuple(sampling.integer(rng, 1, 4) for _ in range(sampling.integer(rng, 1, 2)))
+        x = sampling.activation(rng, "x", (*before, n), kind)
         w = sampling.weights(rng, (out, n), kind, 0 if rng.random() < 0.5 else None)
+        w = w if before else sampling.sometimes_wide(rng, w)
         a = Attrs(sampling.fused(rng))
         inputs = (x, w, sampling.bias(rng, out, x, w))
         q = sampling.spread(rng, x, w, n) if kind == "int8" else None
-        yield Call(a, inputs, (Tensor("y", (out,), kind, q),))
+        yield Call(a, inputs, (Tensor("y", (*before, out), kind, q),))
 
 
 OP = register(Op(
     name="dense",
-    summary="Fully connected layer on a vector, weights with one scale or one an output, ReLU fused.",
+    summary="Fully connected layer on a vector or several, weights with one scale or one an output, ReLU fused.",
     infer=infer, reference=reference, windows=lambda call: (WHOLE,), samples=samples, kernels=KERNELS,
     formula=lambda call: "out[o] = bias[o] + sum over i of w[o][i] * in[i]",
     macs=macs, macc=lambda call: macs(call) + call.y.size,
-    limits=(input_is_a_vector, sizes_match, sums_fit_32_bits),
+    limits=(sizes_match, many_vectors_have_narrow_weights, sums_fit_32_bits),
     rule=Rule("calibrated", weights=1, axis=0, bias=2),
-    tflite=TfliteForm("FULLY_CONNECTED", "FullyConnectedOptions", encode, decode, version=version),
+    tflite=TfliteForm(
+        "FULLY_CONNECTED", "FullyConnectedOptions", encode, decode, version=version, fits=weights_are_narrow,
+    ),
     keras={"Dense": from_keras},
     onnx=("Gemm",),
 ))  # fmt: skip

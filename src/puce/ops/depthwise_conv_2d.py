@@ -16,7 +16,7 @@ from ..ir import Array, Call, Tensor
 from ..packing import depthwise_table, folded, requantization, rounds_in_four
 from ..spatial import NO_PADDING, output_size, pad, padding_name, same_padding, span, windows
 from . import Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
-from .conv_2d import Attrs, input_has_rows_columns_channels, with_bias
+from .conv_2d import Attrs, input_has_rows_columns_channels, weights_are_narrow, with_bias
 
 
 def multiplier(x: Tensor, w: Tensor) -> int:
@@ -98,15 +98,17 @@ def float_arguments(call: Call) -> str:
     return f"{geometry(call)}, /*clamp*/ {float_range(call.attrs.activation)}"
 
 
-def accepts(kind: str, one_row: bool) -> Callable[[Call], bool]:
+def accepts(kind: str, one_row: bool, weights: str | None = None) -> Callable[[Call], bool]:
     """Kernels of one row get a pointer to it, others an array of pointers: two C functions."""
-    return lambda call: call.x.dtype == kind and (call.inputs[1].shape[0] == 1) == one_row
+    wanted = (kind, weights or kind, one_row)
+    return lambda call: (call.x.dtype, call.inputs[1].dtype, call.inputs[1].shape[0] == 1) == wanted
 
 
 def dsp_accepts(call: Call) -> bool:
     """3x3 in steps of 1 or 2, channels in fours: what nets for small cores are made of."""
     a: Attrs = call.attrs
-    if call.x.dtype != "int8" or multiplier(call.x, call.inputs[1]) > 1 or call.x.shape[2] % 4:
+    narrow = (call.x.dtype, call.inputs[1].dtype) == ("int8", "int8")
+    if not narrow or multiplier(call.x, call.inputs[1]) > 1 or call.x.shape[2] % 4:
         return False
     shape_fits = call.inputs[1].shape[:2] == (3, 3) and a.stride[1] in (1, 2) and a.dilation[1] == 1
     return shape_fits and rounds_in_four(call, call.constant(1).reshape(9, -1).T)
@@ -140,6 +142,8 @@ KERNELS = (
     ),
     Kernel("puce_depthwise_conv_2d_s8", "depthwise_conv_2d.h", accepts("int8", False), int8_arguments, int8_constants),
     Kernel("puce_depthwise_conv_1d_s8", "depthwise_conv_2d.h", accepts("int8", True), int8_arguments, int8_constants),
+    Kernel("puce_depthwise_conv_2d_s8_wide", "wide_weights.h", accepts("int8", False, "int16"), int8_arguments, int8_constants),
+    Kernel("puce_depthwise_conv_1d_s8_wide", "wide_weights.h", accepts("int8", True, "int16"), int8_arguments, int8_constants),
     Kernel("puce_depthwise_conv_2d_f32", "depthwise_conv_2d.h", accepts("float32", False), float_arguments, float_constants),
     Kernel("puce_depthwise_conv_1d_f32", "depthwise_conv_2d.h", accepts("float32", True), float_arguments, float_constants),
 )  # fmt: skip
@@ -165,8 +169,9 @@ def padding_is_smaller_than_the_kernel(a: Attrs, inputs: Sequence[Tensor]) -> bo
 
 
 def sums_fit_32_bits(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The sum of products must fit 32 bits: at most 65 000 taps in an int8 window."
-    return inputs[0].dtype == "float32" or inputs[1].shape[0] * inputs[1].shape[1] <= 65000
+    "The sum of products must fit 32 bits: at most 65 000 taps in an int8 window, 33 000 with weights of 16 bits."
+    most = 33000 if inputs[1].dtype == "int16" else 65000
+    return inputs[0].dtype == "float32" or inputs[1].shape[0] * inputs[1].shape[1] <= most
 
 
 # ── file formats ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,7 +238,7 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         top, bottom, left, right = (int(rng.integers(0, r)) for r in reach)
         a = Attrs((sh, sw), (top, bottom, left, right), (dh, dw), sampling.fused(rng))
         x = sampling.activation(rng, "x", (h, w, c), kind)
-        weights = sampling.weights(rng, (kh, kw, c * m), kind, 2)
+        weights = sampling.sometimes_wide(rng, sampling.weights(rng, (kh, kw, c * m), kind, 2))
         inputs = (x, weights, sampling.bias(rng, c * m, x, weights))
         if all(limit(a, inputs) for limit in OP.limits):
             (y,) = infer(a, inputs)
@@ -253,7 +258,7 @@ OP = register(Op(
     rule=Rule("calibrated", weights=1, axis=2, bias=2),
     tflite=TfliteForm(
         "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", encode, decode, foreign_constants,
-        lambda call: 3 if call.x.dtype == "int8" else 1,
+        lambda call: 3 if call.x.dtype == "int8" else 1, fits=weights_are_narrow,
     ),
     keras={"DepthwiseConv2D": from_keras},
 ))  # fmt: skip

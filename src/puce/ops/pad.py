@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import sampling
 from ..errors import Unsupported
-from ..fixedpoint import type_range
+from ..fixedpoint import quantize, type_range
 from ..ir import Array, Call, Tensor
 from ..spatial import NO_PADDING, Padding, Pair
 from . import Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
@@ -26,7 +26,7 @@ from .transpose import KINDS
 class Attrs:
     padding: Padding = NO_PADDING  # top, bottom, left, right
     channels: Pair = (0, 0)  # before, behind
-    value: float | int | None = None  # as it lies in memory; None is real zero
+    value: float | None = None  # a real number, which a quantised input rounds to its own steps; None is zero
 
     @property
     def is_a_frame_of_zeros(self) -> bool:
@@ -53,8 +53,10 @@ def infer(a: Attrs, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 def value(call: Call) -> float | int:
     """What fills the frame, as it lies in memory."""
-    zero = 0 if call.x.quantization is None else call.x.q.z
-    return zero if call.attrs.value is None else call.attrs.value
+    real = call.attrs.value or 0.0
+    if call.x.quantization is None:
+        return real if call.x.dtype == "float32" else int(real)
+    return int(quantize(np.array(real), call.x))
 
 
 def reference(call: Call, x: Array) -> tuple[Array, ...]:
@@ -90,11 +92,11 @@ def padding_is_not_negative(a: Attrs, inputs: Sequence[Tensor]) -> bool:
 
 
 def value_is_of_the_type(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The value must be one of the input's type."
-    if inputs[0].dtype == "float32" or a.value is None:
+    "Integers that have no scale can be padded with integers of their own type only."
+    if inputs[0].dtype == "float32" or inputs[0].quantization is not None or a.value is None:
         return True
     low, high = type_range(inputs[0].dtype)
-    return isinstance(a.value, int) and low <= a.value <= high
+    return low <= a.value <= high and a.value == int(a.value)
 
 
 # ── file formats ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,8 +133,13 @@ def decode(options: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) ->
         data = inputs[2].data
         if data is None or data.size != 1:
             raise Unsupported(where, "the value of a padding must be one constant.", "Use ZeroPadding2D in the model.")
-        fill = data.reshape(-1)[0].item()
+        fill = real_value(inputs[0], data.reshape(-1)[0].item())
     return Attrs((*rows, *columns), channels, fill), (inputs[0],)
+
+
+def real_value(x: Tensor, raw: float) -> float:
+    """What a value in the memory of this tensor stands for."""
+    return float(raw) if x.quantization is None else (raw - x.q.z) * x.q.s
 
 
 def from_keras(layer: KerasLayer, inputs: Sequence[Tensor]) -> Imported:
@@ -162,11 +169,11 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         x = sampling.anything(rng, "x", random_shape(rng), KINDS)
         frame = [sampling.integer(rng, 0, 3) if len(x.shape) > i // 2 else 0 for i in (4, 5, 2, 3)]
         channels = (sampling.integer(rng, 0, 3), sampling.integer(rng, 0, 3)) if rng.random() < 0.3 else (0, 0)
-        fill: float | int | None = None
+        fill: float | None = None
         if rng.random() < 0.3:
             infinite = rng.random() < 0.3
             floating = -np.inf if infinite else float(np.float32(rng.normal()))
-            fill = floating if x.dtype == "float32" else sampling.integer(rng, *type_range(x.dtype))
+            fill = floating if x.dtype == "float32" else real_value(x, sampling.integer(rng, *type_range(x.dtype)))
         a = Attrs((frame[0], frame[1], frame[2], frame[3]), channels, fill)
         yield Call(a, (x,), infer(a, (x,)))
 

@@ -62,6 +62,8 @@ def ties(node: Node, call: Call, own: Mapping[str, Array]) -> list[Array] | None
     y = own[call.y.name]
     if node.op.name == "depthwise_conv_2d":
         return [np.stack([np.repeat(own[call.x.name], len(y) // call.x.shape[2]), y])]
+    if node.op.name == "mean" and len(call.x.shape) - 1 in call.attrs.axes:
+        return None  # over the channels themselves
     if node.op.name in ONE_TO_ONE or (node.op.name == "pad" and not any(call.attrs.channels)):
         return [np.stack([own[call.x.name], y])]
     if node.op.name in OPERANDS and all(t.shape[-1:] == call.y.shape[-1:] for t in call.inputs):

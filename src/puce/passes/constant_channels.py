@@ -86,11 +86,13 @@ def parts(node: Node, call: Call, known: Mapping[str, Interval]) -> Parts:
     assert places is not None and places.axis == 0
     w = call.constant(places.weights)
     rows = w.reshape(len(w), -1, w.shape[-1])  # [o, taps, c]
-    needed = (rows != 0).any(axis=1)
+    needed = np.asarray((rows != 0).any(axis=1))
     adds = np.zeros(needed.shape, np.int64)
     low = known[call.x.name].low
     fixed = fixed_channels(known, call.x)
-    if call.x.dtype == "float32":
+    if call.x.dtype not in ("float32", "int8"):  # weights may have a zero point of their own
+        needed[:] = True
+    elif call.x.dtype == "float32":
         zero = (low == 0).reshape(-1, low.shape[-1]).all(axis=0)
         needed[:, fixed & zero] = False
     elif call.x.dtype == "int8" and stays_in_int32(node, call):

@@ -59,6 +59,14 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Strips:
+    """Rows of pictures, each behind its name."""
+
+    rows: tuple[tuple[str, tuple[Picture, ...]], ...]
+    caption: str
+
+
+@dataclass(frozen=True)
 class Matrix:
     """Counts [true, predicted]."""
 
@@ -84,7 +92,7 @@ class Gauges:
     gauges: tuple[Gauge, ...]
 
 
-Block = Text | Code | Table | Chart | Grid | Matrix | Gauges
+Block = Text | Code | Table | Chart | Grid | Strips | Matrix | Gauges
 
 
 @dataclass(frozen=True)

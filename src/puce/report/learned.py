@@ -87,6 +87,7 @@ def accuracy(run: Run, words: Words) -> Iterable[Block]:
     if not rows:
         return
     shown = [(name, accuracy) for name, accuracy, _ in rows]
+    rows += _baseline(run, words)  # not in the chart, whose scale is that of the others
     yield Chart("accuracy", plots.accuracy_intervals(shown, words), words("accuracy"))
     yield Table(
         tuple(words(key) for key in ("what", "value", "interval", "correct", "identical")),
@@ -120,6 +121,15 @@ def _accuracies(run: Run, words: Words) -> Iterable[tuple[str, Accuracy, str]]:
         yield words("int8_numpy"), quantized.int8_accuracy, ""
         if quantized.litert_accuracy:
             yield words("int8_litert"), quantized.litert_accuracy, ""
+
+
+def _baseline(run: Run, words: Words) -> Iterable[tuple[str, Accuracy, str]]:
+    """What any network must beat."""
+    data = run.get(DataRecord)
+    if data is not None and data.test.total:
+        largest = max(range(len(data.class_names)), key=lambda k: data.train.by_class[k])
+        name = words("majority", name=data.class_names[largest])
+        yield name, Accuracy.of(data.test.by_class[largest], data.test.total), ""
 
 
 def _paired(run: Run, words: Words) -> Iterable[Block]:

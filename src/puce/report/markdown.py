@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .blocks import Block, Chart, Code, Gauges, Grid, Matrix, Report, Section, Table, Text
+from .blocks import Block, Chart, Code, Gauges, Grid, Matrix, Report, Section, Strips, Table, Text
 
 
 def as_markdown(report: Report) -> str:
@@ -39,7 +39,7 @@ def _block(block: Block) -> list[str]:
             return [block.caption, "", *_table((block.corner, *block.names), rows)]
         case Gauges():
             return [f"- {gauge.name}: {gauge.text}" for gauge in block.gauges]
-        case Grid():
+        case Grid() | Strips():
             return []  # a picture grid is for the page alone
 
 

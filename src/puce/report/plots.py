@@ -59,7 +59,7 @@ class Curve:
 
 
 @contextmanager
-def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Any, Any, list[str]]]:
+def figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Any, Any, list[str]]]:
     """Lend (figure, axes, out); `out` holds the SVG afterwards. No pyplot: that keeps global state."""
     try:
         with warnings.catch_warnings():
@@ -79,7 +79,7 @@ def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Any
         out.append(text.getvalue())
 
 
-def _inline(svg: str, name: str, label: str) -> str:
+def inline(svg: str, name: str, label: str) -> str:
     """Cut the XML head, let the page decide about colour and size, and make the ids of this chart its own."""
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
@@ -94,7 +94,7 @@ def _inline(svg: str, name: str, label: str) -> str:
 
 def training_curves(curves: Sequence[Curve], best_epoch: int, words: Words) -> str:
     """Draw one panel a quantity; the dotted line is the epoch whose weights were kept."""
-    with _figure(8.6, 2.9, len(curves)) as (_, axes, out):
+    with figure(8.6, 2.9, len(curves)) as (_, axes, out):
         for axis, curve in zip(axes, curves, strict=True):
             epochs = range(1, len(curve.train) + 1)
             axis.plot(epochs, curve.train, color=BLUE, label=words("train"))
@@ -102,14 +102,14 @@ def training_curves(curves: Sequence[Curve], best_epoch: int, words: Words) -> s
             axis.axvline(best_epoch, color=INK, linewidth=0.8, linestyle=":", alpha=0.6)
             axis.set_title(curve.title, loc="left")
             axis.set_xlabel(words("epoch"))
-            _localise(axis.yaxis, words)
+            localise(axis.yaxis, words)
         axes[0].legend(loc="best")
-    return _inline(out[0], "training", words("training"))
+    return inline(out[0], "training", words("training"))
 
 
 def accuracy_intervals(rows: Sequence[tuple[str, Accuracy]], words: Words) -> str:
     """Draw a dot and its 95 % interval for each way to compute."""
-    with _figure(8.6, 0.55 + 0.36 * len(rows)) as (_, axis, out):
+    with figure(8.6, 0.55 + 0.36 * len(rows)) as (_, axis, out):
         for i, (name, accuracy) in enumerate(rows):
             colour = GREEN if name.startswith("int8") else BLUE
             axis.plot([100 * accuracy.low, 100 * accuracy.high], [i, i], color=colour, linewidth=2.4, alpha=0.55)
@@ -119,13 +119,13 @@ def accuracy_intervals(rows: Sequence[tuple[str, Accuracy]], words: Words) -> st
         axis.spines["left"].set_visible(False)
         axis.grid(axis="y", visible=False)
         axis.set_xlabel("%")
-        _localise(axis.xaxis, words)
-    return _inline(out[0], "accuracy", words("accuracy"))
+        localise(axis.xaxis, words)
+    return inline(out[0], "accuracy", words("accuracy"))
 
 
 def noise(names: Sequence[str], output: Sequence[float | None], weights: Sequence[float | None], words: Words) -> str:
     """Draw the signal-to-noise ratio of each layer's output as a bar, that of its weights as a tick."""
-    with _figure(8.6, 0.7 + 0.27 * len(names)) as (_, axis, out):
+    with figure(8.6, 0.7 + 0.27 * len(names)) as (_, axis, out):
         axis.barh(range(len(names)), [v or 0 for v in output], height=0.62, color=BLUE, label=words("output"))
         marked = [(v, i) for i, v in enumerate(weights) if v is not None]
         if marked:
@@ -143,14 +143,14 @@ def noise(names: Sequence[str], output: Sequence[float | None], weights: Sequenc
         axis.spines["left"].set_visible(False)
         axis.set_xlabel(words("snr"))
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))
-    return _inline(out[0], "noise", words("quantization"))
+    return inline(out[0], "noise", words("quantization"))
 
 
 def ram_over_time(names: Sequence[str], bytes_alive: Sequence[int], words: Words) -> str:
     """Draw the bytes alive during each step as a staircase."""
     n = len(names)
     kib = [b / 1024 for b in bytes_alive]
-    with _figure(8.6, 3.0) as (_, axis, out):
+    with figure(8.6, 3.0) as (_, axis, out):
         axis.stairs(kib, [i - 0.5 for i in range(n + 1)], fill=True, color=BLUE, alpha=0.3)
         axis.stairs(kib, [i - 0.5 for i in range(n + 1)], color=BLUE, linewidth=1.6)
         peak = max(range(n), key=lambda i: kib[i])
@@ -163,11 +163,11 @@ def ram_over_time(names: Sequence[str], bytes_alive: Sequence[int], words: Words
         axis.set_ylim(0, 1.08 * max(*kib, 0.001))
         axis.grid(axis="x", visible=False)
         axis.set_ylabel(words("alive"))
-        _localise(axis.yaxis, words)
-    return _inline(out[0], "ram", words("memory"))
+        localise(axis.yaxis, words)
+    return inline(out[0], "ram", words("memory"))
 
 
-def _localise(axis: Any, words: Words) -> None:
+def localise(axis: Any, words: Words) -> None:
     """Write tick labels with the decimal sign of the language."""
     from matplotlib.ticker import FuncFormatter
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from ..run import DataRecord, Run, StepName, TrainRecord
 from ..run.records import STEP_OF
-from . import learned, target
+from . import belief, learned, target
 from .blocks import Block, Cell, Code, Report, Section, Table, Text
 from .heading import heading
 from .texts import Lang, Words
@@ -71,6 +71,7 @@ _SECTIONS: tuple[tuple[str, Callable[[Run, Words], Iterable[Block]]], ...] = (
     ("cost", target.cost),
     ("quantization", learned.quantization),
     ("confusion", learned.confusion),
+    ("belief", belief.belief),
     ("predictions", learned.predictions),
     ("training", learned.training),
     ("data", learned.data),

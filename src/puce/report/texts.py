@@ -49,6 +49,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "training": ("Training", "Entraînement"),
     "accuracy": ("Accuracy", "Exactitude"),
     "confusion": ("Confusion matrix", "Matrice de confusion"),
+    "belief": ("Can its probabilities be believed?", "Peut-on croire ses probabilités ?"),
     "predictions": ("Predictions", "Prédictions"),
     "quantization": ("Quantisation", "Quantification"),
     "board": ("Verdict for the board", "Verdict pour la carte"),
@@ -88,6 +89,26 @@ TEXTS: dict[str, tuple[str, str]] = {
     "interval": ("95 % interval", "intervalle à 95 %"),
     "correct": ("correct", "justes"),
     "identical": ("identical", "identiques"),
+    "majority": ("always the largest class ({name})", "toujours la plus grande classe ({name})"),
+    "calibration_error": (
+        "Where the network says how sure it is, it is wrong by {error} on average (expected calibration error, test pictures).",
+        "Quand le réseau dit à quel point il est sûr, il se trompe de {error} en moyenne (erreur de calibration attendue, "
+        "images de test).",
+    ),
+    "calibration_note": (
+        "On the dotted line a network that is 80 % sure is right in 80 %; above it the network is too modest, below it too "
+        "sure. Bars are 95 % intervals.",
+        "Sur la ligne pointillée, un réseau sûr à 80 % a raison dans 80 % des cas ; au-dessus il est trop modeste, en dessous "
+        "trop sûr. Les barres sont des intervalles à 95 %.",
+    ),
+    "roc_area": (
+        "{name}: area under the ROC curve {value} (95 %: {low} to {high}).",
+        "{name} : aire sous la courbe ROC {value} (95 % : {low} à {high}).",
+    ),
+    "confidence": ("how sure it is (%)", "confiance (%)"),
+    "right_share": ("how often it is right (%)", "réponses justes (%)"),
+    "false_alarms": ("false alarms (%)", "fausses alarmes (%)"),
+    "found": ("found (%)", "trouvés (%)"),
     "float_validation": ("float, validation", "flottant, validation"),
     "float_test": ("float, test", "flottant, test"),
     "int8_numpy": ("int8, NumPy reference", "int8, référence NumPy"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..ir import Graph, Node, Tensor
 
@@ -15,9 +16,19 @@ def in_place_input(graph: Graph, node: Node) -> str | None:
     y = graph.tensors[node.outputs[0]]
     for x in graph.call(node).data:
         same = x.rows == y.rows and x.row_bytes == y.row_bytes
-        if same and len(graph.readers(x.name)) == 1 and x.name not in graph.outputs and not shared_view(graph, x):
+        free = len(graph.readers(x.name)) == 1 and x.name not in graph.outputs
+        if same and free and not shared_view(graph, x) and not cut_into_rows(graph, x):
             return x.name
     return None
+
+
+def cut_into_rows(graph: Graph, tensor: Tensor) -> bool:
+    """Whether views gave a tensor more rows than its memory was written in: one row would overwrite part of another."""
+    node = graph.producer(tensor.name)
+    if node is None or not node.op.view:
+        return False
+    source = graph.tensors[node.inputs[0]]
+    return tensor.rows > source.rows or cut_into_rows(graph, replace(source, shape=tensor.shape))
 
 
 def shared_view(graph: Graph, tensor: Tensor) -> bool:

@@ -59,7 +59,8 @@ def _coloured(x: Array, rng: np.random.Generator, strength: float) -> Array:
     middle = x.mean(axis=(1, 2), keepdims=True)
     offset = rng.uniform(-strength / 2, strength / 2, (n, 1, 1, 1)) * (high - low)
     changed = (x - middle) * gain.astype(np.float32) + (middle + offset.astype(np.float32))
-    return np.clip(changed, low, high, out=changed)
+    clipped: Array = np.clip(changed, low, high, out=changed)
+    return clipped
 
 
 def _cut_out(x: Array, rng: np.random.Generator, side: int) -> Array:

@@ -17,8 +17,8 @@ EVERY = 8
 class Average:
     """average = decay * average + (1 - decay) * weights, sampled every 8 steps with decay to the 8th; decay 0 does nothing.
 
-    While young it follows faster, (1 + t) / (10 + t) after t samples (as in TensorFlow's ExponentialMovingAverage), or it would remember
-    the first random weights for an epoch.
+    While young it follows faster, (1 + t) / (10 + t) after t samples (as in TensorFlow's ExponentialMovingAverage), or it
+    would remember the first random weights for an epoch.
     """
 
     def __init__(self, decay: float, values: tuple[Array, ...]) -> None:

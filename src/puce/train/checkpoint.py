@@ -2,7 +2,8 @@
 """The state of a training between two epochs, on disk: a kill -9 at any instant costs one epoch, and changes nothing.
 
 What counts: all variables of the model (dropout's random states are among them) and of the optimizer, the best
-weights so far, the moving average of the weights, the history. Shuffling and augmentation draw from (seed, epoch) and so need no state of their own.
+weights so far, the moving average of the weights, the history. Shuffling and augmentation draw from (seed, epoch) and
+so need no state of their own.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from typing import Literal, get_args
 
 from ..errors import BadInput, UnknownName
 
-
 Schedule = Literal["cosine", "fixed", "ramp", "plateau"]
 Precision = Literal["float32", "bfloat16", "auto"]
 

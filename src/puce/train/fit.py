@@ -17,12 +17,11 @@ from . import checkpoint
 from .augment import augment, mix
 from .average import Average
 from .config import EpochRow, History, TrainConfig
-from .engine import Engine, Kind, faster_precision, prepare
+from .engine import PREDICT_BATCH, Engine, Kind, faster_precision, prepare
 from .progress import Progress, Silent
 from .schedule import learning_rate
 
 Array = np.ndarray[Any, np.dtype[Any]]
-PREDICT_BATCH = 256
 PRECISION_FILE = "checkpoints/precision"
 
 
@@ -50,9 +49,7 @@ def fit(model: Any, dataset: Dataset, config: TrainConfig, run: Run, progress: P
                 row, judged = _one_epoch(engine, dataset, config, state.history, average, progress)
                 history = state.history.with_row(row)
                 best = judged if history.best is row else state.best
-                state = checkpoint.State(
-                    identity, history, _values(model), _values(engine.optimizer), best, average.values
-                )
+                state = checkpoint.State(identity, history, _values(model), _values(engine.optimizer), best, average.values)
                 checkpoint.save(run, state)
                 with run.atomic("history.csv") as path:
                     path.write_text(history.as_csv(), encoding="utf-8")
@@ -140,7 +137,8 @@ def _one_epoch(
 
 
 def _one_hot(dataset: Dataset, rows: Any) -> Array:
-    return np.eye(dataset.classes, dtype=np.float32)[dataset.y_train[rows]]
+    found: Array = np.eye(dataset.classes, dtype=np.float32)[dataset.y_train[rows]]
+    return found
 
 
 def _class_weights(dataset: Dataset, config: TrainConfig) -> Array:
@@ -148,7 +146,8 @@ def _class_weights(dataset: Dataset, config: TrainConfig) -> Array:
     if not config.balance:
         return np.ones(dataset.classes, np.float32)
     sizes = np.maximum(np.array(dataset.by_class("train")), 1)
-    return (sizes.sum() / (dataset.classes * sizes)).astype(np.float32)
+    found: Array = (sizes.sum() / (dataset.classes * sizes)).astype(np.float32)
+    return found
 
 
 def _cross_entropy(scores: Array, labels: Array) -> float:

@@ -33,6 +33,9 @@ def train_step(
     Writes samples.npz, history.csv, model.keras and scores-float.npz (`scores` float32 [n, classes] and `labels` [n]
     of the test pictures, in their order).
     """
+    if model in zoo.AUTOENCODERS:
+        fact = "gives pictures, not scores of classes: it has no accuracy to train for."
+        raise BadInput(model, fact, "Build it with puce.zoo.build and fit it with Keras on the pictures themselves.")
     known = run.get(DataRecord)
     if known is not None and known.fingerprint != dataset.fingerprint:
         raise BadInput(str(run.folder), f"was made with other pictures of {known.name} than these.", "Start a new run.")

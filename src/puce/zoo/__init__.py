@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keras architectures by name; one file a family, found by folder scan. Nothing here imports Keras before `build`.
 
-A family's file holds MODELS: name -> function(input_shape, classes, *, options) -> keras.Model. Every network takes
-float32 pictures [h, w, c] and ends in softmax; every layer has a name of its own, because messages show it.
+A family's file holds MODELS: name -> function(input_shape, classes, *, options) -> keras.Model, and may hold AUTOENCODERS.
+Every network takes float32 pictures [h, w, c] and ends in softmax, an autoencoder in pictures; every layer has a name
+of its own, because messages show it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,13 @@ Shape = tuple[int, int, int]
 Builder = Callable[..., Any]
 
 _MODELS: dict[str, Builder] = {}
+AUTOENCODERS: set[str] = set()
+"""Names whose output is the picture again, not scores."""
 for _module in sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")):
-    for _name, _builder in importlib.import_module(f"{__name__}.{_module}").MODELS.items():
+    _family = importlib.import_module(f"{__name__}.{_module}")
+    _pictures = getattr(_family, "AUTOENCODERS", {})
+    AUTOENCODERS |= set(_pictures)
+    for _name, _builder in (_family.MODELS | _pictures).items():
         assert _name not in _MODELS, f"two architectures are called {_name}"
         _MODELS[_name] = _builder
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good predictions are, with intervals: one code for Keras, the NumPy reference, the host and the device."""
+"""Right answers counted: accuracy with its interval, confusion, figures by class, and two models on the same pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .units import percent
+from ..units import percent
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -102,6 +102,22 @@ def accuracy(scores_or_labels: Array, labels: Array) -> Accuracy:
     predicted = predictions(scores_or_labels)
     assert predicted.shape == np.shape(labels), (predicted.shape, np.shape(labels))
     return Accuracy.of(int(np.count_nonzero(predicted == labels)), len(predicted))
+
+
+def majority(training_labels: Array, labels: Array) -> Accuracy:
+    """Measure the answer that is always the largest class of the training pictures: what any model must beat."""
+    largest = int(np.bincount(np.asarray(training_labels, np.int64)).argmax())
+    return Accuracy.of(int(np.count_nonzero(np.asarray(labels) == largest)), len(labels))
+
+
+def probabilities(scores: Array) -> Array:
+    """Return scores [n, classes] as they are where each row is a distribution already, else their softmax."""
+    p = np.asarray(scores, np.float64)
+    if len(p) == 0 or (p.min() >= 0 and np.abs(p.sum(axis=1) - 1).max() < 0.05):  # int8 softmax rounds to 1/256
+        return p
+    e = np.exp(p - p.max(axis=1, keepdims=True))
+    result: Array = e / e.sum(axis=1, keepdims=True)
+    return result
 
 
 def confusion(scores_or_labels: Array, labels: Array, classes: int) -> tuple[tuple[int, ...], ...]:
