@@ -31,6 +31,7 @@ def command(
     data_dir: DataFolder = None,
     lr: Annotated[float | None, _setting("--lr", "Learning rate: the peak of cosine and ramp.")] = None,
     schedule: Annotated[str | None, _setting("--schedule", "cosine, fixed, ramp or plateau.", "WORD")] = None,
+    warmup: Annotated[int | None, _setting("--warmup", "Epochs in which cosine rises from 0.", "N")] = None,
     batch: Annotated[int | None, _setting("--batch", "Pictures a step.", "N")] = None,
     label_smoothing: Annotated[float | None, _setting("--label-smoothing", "0.1 spreads a tenth over all classes.")] = None,
     augment: Annotated[
@@ -54,7 +55,8 @@ def command(
     from .. import api
 
     settings: dict[str, Any] = {
-        "learning_rate": lr, "schedule": schedule, "batch": batch, "label_smoothing": label_smoothing, "augment": augment,
+        "learning_rate": lr, "schedule": schedule, "warmup_epochs": warmup, "batch": batch,
+        "label_smoothing": label_smoothing, "augment": augment,
         "dropout": dropout, "average": average, "balance": balance, "patience": patience, "precision": precision,
         "threads": threads,
     }  # fmt: skip
