@@ -33,7 +33,7 @@ def answers_of_host(graph: Graph, folder: Path, x: Array, *, fed: bool = False) 
     compiled = compile_graph(graph, folder, name="net", fed_by_rows=fed)
     library = ctypes.CDLL(str(build_library([folder / "net.c"], folder, folder / "net.so", sanitize=True)))
     library.net_run.restype = ctypes.c_void_p
-    y = compiled.graph.tensors[graph.outputs[0]]
+    y = compiled.graph.tensors[compiled.graph.outputs[0]]
     rows = [np.ascontiguousarray(p) for p in x]
     raw = [ctypes.string_at(library.net_run(ctypes.c_void_p(r.ctypes.data)), y.nbytes) for r in rows]
     return np.stack([np.frombuffer(r, y.dtype).reshape(y.shape) for r in raw])
