@@ -60,7 +60,7 @@ TABLE = {
         "gallery": "data ir passes run report quantized",
         "camera": "data ir passes emit run quantized",
         "pipeline": "ir frontends boards cost compiler evaluate run data train report analysis quantized validation",
-        "coverage": "text ir ops boards",
+        "coverage": "text ir ops boards frontends",
         "doctor": "boards build",
         "inventory": "text data",
         "doors": "data frontends boards",

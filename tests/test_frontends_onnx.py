@@ -15,6 +15,7 @@ from puce import passes
 from puce.errors import BadInput, MissingExtra, PuceError, Unsupported
 from puce.frontends import ImportedModel, load, onnx
 from puce.ir import Array
+from puce.ops import REGISTRY
 
 helper: Any = pytest.importorskip("onnx.helper", reason="onnx is not installed")
 runtime: Any = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -335,3 +336,8 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "onnx", None)
     error = refusal(b"anything")
     assert isinstance(error, MissingExtra) and error.remedy == "pip install 'puce[onnx]'"
+
+
+def test_every_word_that_an_operator_claims_is_read() -> None:
+    claimed = {word for op in REGISTRY.values() for word in op.onnx}
+    assert claimed <= onnx.KNOWN

@@ -18,6 +18,7 @@ NAMES = [
     "check_data",
     "compare",
     "compile",
+    "diff",
     "evaluate",
     "load_data",
     "load_model",
@@ -26,6 +27,7 @@ NAMES = [
     "report",
     "run",
     "show_data",
+    "sweep",
     "train",
     "validate",
 ]

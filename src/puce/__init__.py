@@ -13,6 +13,7 @@
     puce.validate("model.int8.tflite", "digits", on="emulator", board="stm32l4r9i-disco")
     puce.evaluate("runs/2026-11-21-digits", "digits")          # float, int8 and C on the same pictures
     puce.compare(["runs/one", "runs/two"], out=["runs.html"])
+    puce.diff("model.keras", "model.int8.tflite", "digits")    # layer by layer: where they part
 
 Everything heavy is imported by the function that needs it.
 """
@@ -25,6 +26,7 @@ from .api import (
     check_data,
     compare,
     compile,
+    diff,
     evaluate,
     load_data,
     load_model,
@@ -33,6 +35,7 @@ from .api import (
     report,
     run,
     show_data,
+    sweep,
     train,
     validate,
 )
@@ -47,6 +50,7 @@ __all__ = [
     "check_data",
     "compare",
     "compile",
+    "diff",
     "evaluate",
     "load_data",
     "load_model",
@@ -55,6 +59,7 @@ __all__ = [
     "report",
     "run",
     "show_data",
+    "sweep",
     "train",
     "validate",
 ]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from .boards import core_names, load_core
 from .errors import UnknownName
+from .frontends.vocabulary import vocabulary
 from .ir import Call
 from .ops import REGISTRY, Kernel, Op
 from .text import table
@@ -23,8 +24,8 @@ PREFACE = """\
 This page is written by `make docs` from the operators' own files; a test compares the two.
 
 A model that asks for anything else is refused on the PC, with the layer's name and the sentence of the limit it breaks.
-The Keras and TFLite columns are what the importers read; the ONNX column names the operators of that format that mean
-the same."""
+The columns name what means the same in each format; [further words](#further-words) that the importers read
+stand at the end."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +76,41 @@ class Coverage:
     """Operators, sorted by name: all of them, or the one that was asked for."""
 
     operators: tuple[Operator, ...]
+    further: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """Format -> what becomes of a word -> the words that no operator is called, but that the importers read."""
     ok = True
 
     def as_json(self) -> dict[str, Any]:
-        return {"operators": [operator.as_json() for operator in self.operators]}
+        further = {name: {what: list(words) for what, words in kinds.items()} for name, kinds in self.further.items()}
+        return {"operators": [operator.as_json() for operator in self.operators], "further_words": further}
 
     def markdown(self) -> str:
         """The whole reference page."""
         head = ("operator", "types", "Keras", "TFLite", "ONNX")
         rows = [(f"[{r[0]}](#{r[0]})", *r[1:]) for r in map(_row, self.operators)]
         pages = [line for op in self.operators for line in ("", f"## {op.name}", "", *op.lines())]
-        return "\n".join(("# Operators", "", PREFACE, "", *_markdown(head, rows), *pages)) + "\n"
+        further = [
+            f"- {format_}, {what}: {', '.join(words)}"
+            for format_, kinds in self.further.items()
+            for what, words in kinds.items()
+        ]
+        end = ("", "## Further words", "", "Read too, though no operator is called so:", "", *further)
+        return "\n".join(("# Operators", "", PREFACE, "", *_markdown(head, rows), *pages, *end)) + "\n"
 
     def __str__(self) -> str:
         if len(self.operators) == 1:
             return "\n".join((self.operators[0].name, "", *self.operators[0].lines()))
         head = ("operator", "types", "Keras", "TFLite", "ONNX")
         lines = table(head, [*map(_row, self.operators)])
-        return "\n".join((lines, "", "`puce ops NAME` shows one operator: its limits, its kernels, the cores they run on."))
+        further = sum(len(words) for kinds in self.further.values() for words in kinds.values())
+        return "\n".join(
+            (
+                lines,
+                "",
+                f"{further} further words are read too: `puce ops --markdown` lists them.",
+                "`puce ops NAME` shows one operator: its limits, its kernels, the cores they run on.",
+            )
+        )
 
 
 def coverage(name: str | None = None) -> Coverage:
@@ -100,7 +118,7 @@ def coverage(name: str | None = None) -> Coverage:
     if name is not None and name not in REGISTRY:
         raise UnknownName.among("operator", name, REGISTRY, "`puce ops` lists what each is called in Keras and TFLite.")
     chosen = sorted(REGISTRY) if name is None else [name]
-    return Coverage(tuple(describe(REGISTRY[n]) for n in chosen))
+    return Coverage(tuple(describe(REGISTRY[n]) for n in chosen), vocabulary())
 
 
 def describe(op: Op) -> Operator:

@@ -37,7 +37,6 @@ EQUIVALENTS: Mapping[str, str] = {
     "Embedding": "Feed the vectors themselves as input.",
     "PruneLowMagnitude": "Save the model that tfmot.sparsity.keras.strip_pruning(model) returns.",
     "QuantizeWrapperV2": "Import the float model, and let puce quantise it: puce quantize MODEL --data DATASET.",
-    "TimeDistributed": "Apply the inner layer to one time step, and call the compiled model once a step.",
 }  # fmt: skip
 
 

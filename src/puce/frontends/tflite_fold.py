@@ -18,6 +18,7 @@ from ..ops import from_tflite
 from .tflite_axes import with_batch
 from .tflite_file import DAMAGED, NUMPY, File, FileOperator, FileTensor, constant, values
 
+OF_SHAPES = ("RANK", "SHAPE")
 ALL_DATA = {"PACK", "CONCATENATION", "ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"}
 FIRST_DATA = {
     "STRIDED_SLICE", "SLICE", "UNPACK", "GATHER", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST", "RSQRT",
@@ -50,7 +51,7 @@ def _results(file: File, o: FileOperator, known: Mapping[int, FileTensor]) -> It
     if not o.outputs or not o.inputs or any(i >= 0 and not 0 <= i < len(file.tensors) for i in o.inputs):
         return
     y = file.tensors[o.outputs[0]]
-    if o.name in ("SHAPE", "RANK") and y.type in NUMPY:
+    if o.name in OF_SHAPES and y.type in NUMPY:
         shape = file.tensors[o.inputs[0]].shape
         array = np.array(shape if o.name == "SHAPE" else len(shape), NUMPY[y.type])
         yield o.outputs[0], constant(y, array)

@@ -104,5 +104,4 @@ OP = register(Op(
         "L2_NORMALIZATION", "L2NormOptions", encode, decode, version=lambda call: 2 if call.x.dtype == "int8" else 1,
     ),
     keras={"UnitNormalization": from_keras},
-    onnx=("LpNormalization",),
 ))  # fmt: skip
