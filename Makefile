@@ -9,6 +9,8 @@ help: ## say what each target does
 
 setup: ## install puce from this folder, with everything that its tests need
 	$(PYTHON) -m pip install --quiet --editable '.[dev]'
+	@# Keras 2 judges old .h5 files; without --no-deps it would bring a second TensorFlow.
+	@$(PYTHON) -m pip install --quiet --no-deps tf-keras || echo "note: no tf-keras; some old .h5 files have no oracle"
 
 test: ## all fast tests, on every core
 	$(PYTHON) -m pytest -q -n auto --dist loadfile -m 'not slow'
