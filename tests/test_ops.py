@@ -60,6 +60,7 @@ from puce.ops import (
 from puce.ops import (
     slice as slice_,
 )
+from puce.packing import staircase
 from puce.spatial import padding_name
 
 SEEDS = {name: zlib.crc32(name.encode()) for name in REGISTRY}  # the same whatever other operators there are
@@ -399,3 +400,15 @@ def test_limit_is_told_in_its_own_words(name: str, limit: Limit, attrs: Any, inp
 def test_every_limit_has_a_use_that_breaks_it() -> None:
     broken = {limit for _, limit, _, _ in BROKEN}
     assert {f"{op.name}: {limit.__doc__}" for op in REGISTRY.values() for limit in op.limits if limit not in broken} == set()
+
+
+@pytest.mark.parametrize("scale", [2.0**-40, 3e-5, 0.37, 0.5, 1.0, 12345.678, 2.0**31, 3e12])
+def test_the_staircase_of_a_dense_layer_steps_where_one_rounding_does(scale: float) -> None:
+    """Truth: the double product, rounded once, ties away from zero; also for scales beyond what 31 bits hold."""
+    found = staircase(scale, 3, -128, 127, 100_000)
+    assert found is not None
+    multiplier, shift, offset = found
+    x = np.unique(np.r_[-1000:1001, np.linspace(-100_000, 100_000, 4001).astype(np.int64)])
+    rounded = np.copysign(np.floor(np.abs(x * scale) + 0.5), x) + 3
+    got = [(int(v) * multiplier + offset) >> shift for v in x]
+    np.testing.assert_array_equal(np.clip(got, -128, 127), np.clip(rounded, -128, 127))

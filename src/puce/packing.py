@@ -142,14 +142,14 @@ def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) ->
     what is checked here, not hoped for. None where no multiplier of 31 bits passes between sums that all but tie.
     """
     exponent = math.frexp(scale)[1]
-    shift = min(31 - exponent, 62)
+    shift = min(max(31 - exponent, 0), 62)
     steps = np.arange(low - zero_point + 1, high - zero_point + 1)
     guess = np.ceil((steps - 0.5) / scale) if scale else np.sign(steps) * np.inf
     near = np.clip(guess, -reach - 3, reach + 3)[:, None] + np.arange(-2, 3)  # float64 holds them exactly
     reached = np.copysign(np.floor(np.abs(near * scale) + 0.5), near) >= steps[:, None]
     first = near[:, 0] + np.where(reached.any(axis=1), np.argmax(reached, axis=1), 5)  # the least x with that result
     at = [(int(x), int(k) << shift) for x, k in zip(first, steps, strict=True)]
-    nearest = round(math.ldexp(scale, shift))
+    nearest = min(round(math.ldexp(scale, shift)), 2**31 - 1)  # a larger scale takes every sum but 0 to an end, as this does
     for multiplier in sorted(range(nearest - 32, nearest + 33), key=lambda m: abs(m - nearest)):
         least = max((k - multiplier * x for x, k in at if x <= reach), default=-(2**62))
         most = min((k - 1 - multiplier * min(x - 1, reach) for x, k in at if x > -reach), default=2**62)
