@@ -2,7 +2,7 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint docs golden diff ci
+.PHONY: help setup test test-slow lint docs bench golden diff ci
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,6 +26,9 @@ lint: ## ruff, its formatter, mypy --strict
 docs: ## write the reference pages that are generated from the code
 	$(PYTHON) -m puce.cli ops --markdown > docs/reference/operators.md.part
 	mv docs/reference/operators.md.part docs/reference/operators.md
+
+bench: ## measure the models that others publish figures of, and write docs/benchmarks.md (PUCE_TEST_DATA: the models)
+	$(PYTHON) tools/bench.py
 
 golden: ## write down what the golden models take now; say in the commit why it changed
 	$(PYTHON) tools/measure.py > tests/golden/expected.json.part

@@ -15,16 +15,18 @@ from puce.ops import (
     REGISTRY,
     add,
     average_pool_2d,
+    concatenation,
     conv_2d,
     dense,
     make,
     max_pool_2d,
     mean,
     pad,
+    relu,
     reshape,
     softmax,
 )
-from puce.spatial import NO_PADDING, same_padding
+from puce.spatial import NO_PADDING, same_padding, span
 
 
 @dataclass
@@ -88,6 +90,43 @@ class Builder:
     def pad(self, x: str, *padding: int) -> str:
         top, bottom, left, right = padding
         return self.append("pad", (self.tensors[x],), pad.Attrs((top, bottom, left, right)), self.tensors[x].quantization)
+
+    def relu(self, x: str) -> str:
+        t = self.tensors[x]
+        return self.append("relu", (t,), relu.Attrs(), t.quantization)
+
+    def concatenation(self, *xs: str) -> str:
+        """Side by side along the channels, all in the first one's quantisation."""
+        ins = tuple(self.tensors[x] for x in xs)
+        return self.append("concatenation", ins, concatenation.Attrs(2), ins[0].quantization)
+
+    def window(self, x: str, op: str, oc: int = 0) -> str:
+        """A convolution or a pooling whose window, stride, dilation and padding are drawn apart for rows and columns."""
+        t, rng, pool = self.tensors[x], self.rng, op.endswith("pool_2d")
+        size, sides = t.shape[:2], list[tuple[int, int, int, int, int]]()
+        for n in size:
+            k = int(rng.choice([1, 2, 3, 3, 5]))
+            d = 1 if pool or rng.random() < 0.7 else int(rng.integers(2, 4))
+            least = max(span(k, d) - n, 0)  # the window must fit once
+            before = int(rng.integers(0, min(k, 3))) if rng.random() < 0.6 else 0
+            before, behind = (
+                min(before, k - 1),
+                max(least - before, int(rng.integers(0, min(k, 3))) if rng.random() < 0.6 else 0),
+            )
+            if behind >= k or least > before + behind:  # a window that sees no pixel is not legal: take a single tap
+                k, d, before, behind = 1, 1, 0, 0
+            sides.append((k, int(rng.choice([1, 1, 2, 3])), d, before, behind))
+        (kh, sh, dh, top, bottom), (kw, sw, dw, left, right) = sides
+        padding = (top, bottom, left, right)
+        if pool:
+            pools = {"max_pool_2d": max_pool_2d.Attrs, "average_pool_2d": average_pool_2d.Attrs}
+            return self.append(op, (t,), pools[op]((kh, kw), (sh, sw), padding), t.quantization)
+        depthwise = op == "depthwise_conv_2d"
+        c = t.shape[2]
+        w = sampling.weights(rng, (kh, kw, c) if depthwise else (oc, kh, kw, c), self.kind, 2 if depthwise else 0)
+        attrs = conv_2d.Attrs((sh, sw), padding, (dh, dw), sampling.fused(rng))
+        after = self._after(t, w, kh * kw * (1 if depthwise else c))
+        return self.append(op, (t, w, sampling.bias(rng, c if depthwise else oc, t, w)), attrs, after)
 
     def flatten(self, x: str) -> str:
         t = self.tensors[x]
@@ -155,9 +194,70 @@ def _random_layer(b: Builder, x: str, alive: list[str]) -> str:
     return b.conv(x, int(b.rng.integers(1, 14)), k, stride, same, sampling.fused(b.rng))
 
 
-def pictures(graph: Graph, count: int, seed: int = 0) -> Array:
-    """Random pictures for the graph's first input: [count, *shape]."""
-    rng, t = np.random.default_rng(seed), graph.tensors[graph.inputs[0]]
+def random_network(seed: int, kind: DType | None = None) -> Graph:
+    """The same with everything that a network may hold.
+
+    Several inputs and outputs, concatenation, residuals, unequal windows, strides and dilations, pads, pictures of one
+    pixel or one row, channels that are no multiple of 4.
+    """
+    rng = np.random.default_rng([seed, 1])
+    b = Builder(rng, kind or ("int8" if rng.random() < 0.7 else "float32"))
+    inputs = [b.input(*_picture(rng))]
+    if rng.random() < 0.25:  # beside the first, so that both can be joined; or apart
+        shape = b.tensors[inputs[0]].shape if rng.random() < 0.7 else _picture(rng)
+        inputs.append(b.input(*shape, name="picture_2"))
+    alive = list(inputs)
+    for _ in range(int(rng.integers(1, 10))):
+        x = alive[-1] if rng.random() < 0.75 else str(rng.choice(alive))
+        alive.append(_any_layer(b, x, alive) if rng.random() < 0.7 else _random_layer(b, x, alive))
+    ends = [_head(b, alive[-1])]
+    if rng.random() < 0.3:
+        ends += [e for e in (_head(b, str(rng.choice(alive))),) if e not in ends and e not in inputs]
+    net = b.graph(*dict.fromkeys(ends), inputs=tuple(inputs))
+    for unread in set(inputs) - {t for n in net.nodes for t in n.inputs}:
+        ends.append(_head(b, b.conv(unread, 3, 1)))
+    return b.graph(*dict.fromkeys(ends), inputs=tuple(inputs), name=f"network_{seed}")
+
+
+def _picture(rng: np.random.Generator) -> tuple[int, int, int]:
+    """Mostly small and odd; now and then one row, one column, one pixel."""
+    h, w, c = (int(v) for v in rng.integers((1, 1, 1), (20, 20, 9)))
+    lot = rng.random()
+    return (1, 1, c) if lot < 0.06 else (1, w, c) if lot < 0.12 else (h, 1, c) if lot < 0.18 else (h, w, c)
+
+
+def _head(b: Builder, x: str) -> str:
+    """Mean, flatten and dense, softmax, or the picture as it is."""
+    if len(b.tensors[x].shape) == 3:
+        lot = b.rng.random()
+        x = b.mean(x) if lot < 0.35 else b.flatten(x) if lot < 0.7 else x
+    if len(b.tensors[x].shape) == 1 and b.rng.random() < 0.8:
+        x = b.dense(x, int(b.rng.integers(1, 12)), sampling.fused(b.rng))
+        x = b.softmax(x) if b.rng.random() < 0.4 else x
+    return b.relu(x) if b.tensors[x].name in ("picture", "picture_2") else x
+
+
+def _any_layer(b: Builder, x: str, alive: list[str]) -> str:
+    """What `_random_layer` never makes."""
+    h, w, c = b.tensors[x].shape
+    beside = [t for t in alive if b.tensors[t].shape[:2] == (h, w) and t != x]
+    choice = b.rng.integers(0, 9)
+    if choice < 2 and beside and c < 24:
+        return b.concatenation(x, str(b.rng.choice(beside)))
+    if choice == 2:
+        return b.relu(x)
+    if choice == 3:
+        return b.window(x, "max_pool_2d" if b.rng.random() < 0.5 else "average_pool_2d")
+    if choice == 4:
+        return b.window(x, "depthwise_conv_2d")
+    if choice == 5:
+        return b.add(x, b.conv(b.conv(x, c, 3, fused="relu"), c, 3), fused=sampling.fused(b.rng))
+    return b.window(x, "conv_2d", int(b.rng.integers(1, 18)))
+
+
+def pictures(graph: Graph, count: int, seed: int = 0, of: int = 0) -> Array:
+    """Random pictures for one of the graph's inputs: [count, *shape]."""
+    rng, t = np.random.default_rng([seed, of] if of else seed), graph.tensors[graph.inputs[of]]
     if t.dtype == "float32":
         return rng.normal(size=(count, *t.shape)).astype(np.float32)
     return rng.integers(-128, 128, (count, *t.shape)).astype(t.dtype)

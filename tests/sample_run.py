@@ -18,6 +18,7 @@ from puce.run import (
     Interval,
     LayerCost,
     LayerNoise,
+    PreprocessingRecord,
     QuantizeRecord,
     RamBytes,
     RamStep,
@@ -70,7 +71,7 @@ RECORDS: tuple[Record, ...] = (
         train=SplitCount(total=1257, by_class=(124, 127, 124, 128, 127, 128, 127, 125, 122, 125)),
         validation=SplitCount(total=180, by_class=(18,) * 10),
         test=SplitCount(total=COUNT, by_class=(36,) * 10),
-        preprocessing="x = u × 0.00392157 + 0",
+        preprocessing=PreprocessingRecord(scale=1 / 255, offset=0.0),
         notes=("Optical Recognition of Handwritten Digits (UCI, CC BY 4.0).", "Split 70/10/20 by class."),
     ),
     TrainRecord(

@@ -19,6 +19,7 @@ from puce import api
 from puce.data import Check, check, listing, load
 from puce.errors import BadInput
 from puce.evaluate import Accuracy
+from puce.run import DataRecord, Run
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -95,6 +96,10 @@ def test_every_unusable_file_is_named_and_training_goes_on(tmp_path: Path) -> No
     data = load(folder)
     assert data.class_names == ("cat", "dog")
     assert sum(len(data.labels(s)) for s in ("train", "validation", "test")) == 30
+    result_of_training = api.train(str(folder), "tiny-linear", epochs=1, out=tmp_path / "runs")
+    record = Run.open(result_of_training.run).get(DataRecord)
+    assert record is not None and (record.train.total, record.validation.total, record.test.total) == (24, 3, 3)
+    assert {line.split(":")[0] for line in record.skipped} == set(reasons)
 
 
 def test_copies_are_told_by_class_and_split(tmp_path: Path) -> None:

@@ -10,7 +10,18 @@ import pytest
 from sample_run import RECORDS, sample_run
 
 from puce.errors import BadInput, UnknownName
-from puce.run import STEPS, DataRecord, Run, StepName, TrainRecord, ValidateRecord, Witness, records
+from puce.run import (
+    STEPS,
+    DataRecord,
+    PreprocessingRecord,
+    Run,
+    SelectionRecord,
+    StepName,
+    TrainRecord,
+    ValidateRecord,
+    Witness,
+    records,
+)
 
 
 def test_every_record_survives_the_round_trip(tmp_path: Path) -> None:
@@ -122,7 +133,7 @@ def test_a_run_of_a_newer_puce_says_so(tmp_path: Path) -> None:
     run = sample_run(tmp_path)
     document = json.loads((run.folder / "run.json").read_text()) | {"schema_version": 99, "new_key": 1}
     (run.folder / "run.json").write_text(json.dumps(document))
-    with pytest.raises(BadInput, match="has schema 99; this puce reads up to 1"):
+    with pytest.raises(BadInput, match="has schema 99; this puce reads up to 2"):
         Run.open(run.folder)
 
 
@@ -139,3 +150,23 @@ def test_records_refuse_misspelt_keys_and_nan() -> None:
         Witness(**witness | {"identcal": 3})
     with pytest.raises(ValueError, match="finite number"):
         ValidateRecord(witnesses=validated.witnesses, proof="", seconds=float("nan"))
+
+
+def test_a_run_of_schema_1_is_read_and_its_preprocessing_is_a_record(tmp_path: Path) -> None:
+    run = sample_run(tmp_path)
+    document = json.loads((run.folder / "run.json").read_text()) | {"schema_version": 1}
+    record = document["steps"]["data"]["record"]
+    for sentence, scale, offset in (("x = u × 0.00392157 + 0", 1 / 255, 0.0), ("x = u × 0.00784314 + -1", 2 / 255, -1.0)):
+        record["preprocessing"] = sentence
+        for key in ("selection", "warning"):
+            record.pop(key, None)
+        (run.folder / "run.json").write_text(json.dumps(document))
+        found = Run.open(run.folder)
+        data = found.get(DataRecord)
+        assert data is not None and found.file.schema_version == 2
+        assert data.preprocessing == PreprocessingRecord(scale=scale, offset=offset) and str(data.preprocessing) == sentence
+        assert data.selection == SelectionRecord() and data.warning == "" and found.done("data")
+    record["preprocessing"] = "as it was"
+    (run.folder / "run.json").write_text(json.dumps(document))
+    with pytest.raises(BadInput, match=r"is not a run of schema 2: steps\.data\.record\.preprocessing"):
+        Run.open(run.folder)

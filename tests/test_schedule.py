@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from networks import random_graph, residual
+from networks import Builder, random_graph, residual
 
 from puce.errors import DoesNotFit, Unsupported
 from puce.ops import Kernel
-from puce.schedule import Bank, Place, Refuted, Schedule, plan, prove
+from puce.schedule import Bank, Cuts, Place, Refuted, Schedule, plan, prove
+from puce.schedule.layout import lower_bound
+from puce.schedule.planner import Planner, first_kernel
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,30 @@ def test_random_graphs_are_proved(seed: int, fed: bool) -> None:
     made = sum(1 for s in schedule.steps if s.node is not None)
     assert proof.steps == len(schedule.steps) and proof.rows <= made + sum(t.rows for t in graph.tensors.values())
     assert schedule.lower_bound <= schedule.activation_bytes
+
+
+@pytest.mark.parametrize("fed", [False, True])
+@pytest.mark.parametrize("seed", range(12))
+def test_one_run_up_to_a_cut_tells_the_peak_of_every_stage_that_ends_there(seed: int, fed: bool) -> None:
+    graph, choose = random_graph(seed), first_kernel(frozenset({"dsp"}))
+    kernels = {n.name: choose(n, graph.call(n)) for n in graph.nodes if not n.op.view}
+    cuts = Cuts(graph, fed)
+    planner, windows = Planner(graph, kernels, cuts), cuts.windows(kernels)
+    for stop in range(1, len(graph.nodes) + 1):
+        for start in range(stop):
+            assert cuts.peak(start, stop, kernels, windows) == lower_bound(planner.stage(start, stop)[1]), (start, stop)
+
+
+def test_a_large_graph_is_cut_at_fewer_places_and_proved_all_the_same() -> None:
+    b = Builder(np.random.default_rng(0))
+    x = b.input(40, 6, 4)
+    for i in range(30):
+        x = b.conv(x, 4 + 4 * (i % 3 == 2))
+    graph = b.graph(x)
+    every, few = plan(graph), plan(graph, cuts=Cuts(graph, steps=3000))
+    assert len(Cuts(graph, steps=3000).stops(every.windows)) < 10
+    assert every.activation_bytes <= few.activation_bytes <= 2 * every.activation_bytes
+    prove(graph, few)
 
 
 def test_feeding_by_rows_keeps_only_a_ring_of_the_input() -> None:

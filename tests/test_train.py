@@ -43,11 +43,6 @@ def test_a_wrong_setting_is_told() -> None:
         TrainConfig(epochs=0)
 
 
-def test_an_autoencoder_is_no_classifier_to_train(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="autoencoder: gives pictures, not scores of classes"):
-        train_step(Run.create(tmp_path, "digits", "autoencoder", {}), few_digits(), "autoencoder", FEW)
-
-
 def test_best_epoch_is_the_highest_accuracy_then_the_lowest_loss() -> None:
     rows = [(1, 0.9, 0.5), (2, 0.95, 0.4), (3, 0.95, 0.3), (4, 0.95, 0.3), (5, 0.9, 0.1)]
     history = History(tuple(EpochRow(e, 1.0, 0.5, loss, acc, 0.001, 0.1) for e, acc, loss in rows))
@@ -84,7 +79,7 @@ def test_training_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "digits", "digits-cnn", {})
     model = seeded_model("digits-cnn", data, config)
     history = fit(model, data, config, run)
-    assert history.best.val_accuracy > 0.6
+    assert (history.best.val_accuracy or 0) > 0.6
     assert history.rows[-1].loss < history.rows[0].loss
     scores = np.asarray(model.predict_on_batch(data.inputs("validation")))
     assert accuracy(scores, data.y_validation).value == pytest.approx(history.best.val_accuracy)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from . import cost, passes
 from .boards import Board
-from .compiler import Compiled, Fit, Memory, compile_graph, judge, roomy
+from .choice import Choice, Objective
+from .compiler import Compiled, Fit, Memory, compile_graph, judge, limits_of, roomy
 from .errors import DoesNotFit
 from .ir import Array, Graph
 from .text import bar, table
@@ -41,6 +42,9 @@ class Analysis:
     fit: Fit | None = None
     flash_wait_cycles: int = 0
     removed: tuple[passes.Removed, ...] = ()
+    lower_bound: int = 0  # bytes that the activations take at least, with these kernels and stages
+    choice: Choice | None = None
+    why: bool = False  # print the candidates of each layer too
 
     @property
     def macs_compiled(self) -> int:
@@ -68,23 +72,23 @@ class Analysis:
             "fits": self.fit.fits if self.fit else None,
             "reasons": list(self.fit.reasons) if self.fit else [],
             "advice": list(self.fit.advice) if self.fit else [],
-            "layers": [layer.as_json() for layer in self.layers],
+            "optimize": self.choice.objective if self.choice else None,
+            "activation_bytes": {"reached": self.activation_bytes, "lower_bound": self.lower_bound},
+            "layers": [layer.as_json() | {"candidates": self._candidates(layer)} for layer in self.layers],
             "removed": [each.as_json() for each in self.removed],
         }  # fmt: skip
 
     def __str__(self) -> str:
         kind = self.graph.tensors[self.graph.inputs[0]].dtype
         title = f"{self.model}  ({kind})" + (f"  on {self.board.title}, {self.board.mcu}" if self.board else "")
-        parts = [title, "", self._table(), ""]
+        parts = [title, "", self._table(), "", *(self._why() if self.why else [])]
         parts.append(
             f"{count(self.parameters)} parameters, {count(self.macs)} multiply-accumulates "
             f"({count(self.macc)} MACC as Cube.AI counts)"
         )
         parts += self._removed()
         if self.memory is None or self.board is None or self.fit is None:
-            parts.append(
-                f"weights {size(self.weight_bytes)}, activations {size(self.activation_bytes)}, input and output inside"
-            )
+            parts.append(f"weights {size(self.weight_bytes)}, {self._activations()}, input and output inside")
             parts.append("Name a board (--board) for code, stack, cycles and a verdict.")
             return "\n".join(parts)
         parts += [*self._bars(), *self._time(), "", *self._verdict()]
@@ -107,6 +111,31 @@ class Analysis:
             rows.append(row)
         return table(head, rows, right={3, 4, 5, 6, 7, 8, 9, 10})
 
+    def _candidates(self, layer: cost.Layer) -> list[dict[str, Any]]:
+        return self.choice.as_json(layer.name) if self.choice else []
+
+    def _activations(self) -> str:
+        return f"activations {size(self.activation_bytes)} (at least {size(self.lower_bound)} with these kernels)"
+
+    def _why(self) -> list[str]:
+        """The kernels of each layer that has a choice; the chosen one is marked."""
+        head, rows = ("layer", "", "kernel", "cycles", "tables", "code", "state, scratch", "reason"), []
+        for layer in self.layers:
+            found = self._candidates(layer)
+            for i, c in enumerate(found if len(found) > 1 else ()):
+                rows.append((
+                    layer.name if i == 0 else "", "*" if c["chosen"] else "", c["kernel"],
+                    "" if c["cycles"] is None else count(c["cycles"]), size(c["table_bytes"]),
+                    "" if c["code_bytes"] is None else size(c["code_bytes"]), size(c["state_bytes"] + c["scratch_bytes"]),
+                    c["reason"],
+                ))  # fmt: skip
+        if not rows:
+            return ["Every layer has just one kernel on this core.", ""]
+        assert self.choice is not None
+        alone = len(self.layers) - sum(1 for row in rows if row[0])
+        note = f"Kernels for {self.choice.objective}; each layer measured alone. {alone} more layers have just one kernel."
+        return [note, "", table(head, rows, right={3, 4, 5, 6}), ""]
+
     def _removed(self) -> list[str]:
         """One line; the layer that lost most is named."""
         fewer = [r for r in self.removed if r.macs_saved]
@@ -128,7 +157,8 @@ class Analysis:
             f"flash  {bar(flash.total / board.flash.usable_bytes)}  {size(flash.total)} of {size(board.flash.usable_bytes)}"
             f"  (weights {size(flash.weights)}, code {size(flash.code)})",
             f"RAM    {bar(ram.total / board.ram_bytes)}  {size(ram.total)} of {size(board.ram_bytes)}"
-            f"  (activations {size(ram.activations)}, stack {size(ram.stack)}, other {size(ram.other)})",
+            f"  (activations {size(ram.activations)}, stack {size(ram.stack)}, other {size(ram.other)};"
+            f" activations at least {size(self.lower_bound)} with these kernels)",
         ]
 
     def _time(self) -> list[str]:
@@ -156,40 +186,61 @@ def _held(layer: cost.Layer) -> str:
 
 
 def analyze_graph(
-    graph: Graph, board: Board | None, *, name: str, parameters: int | None = None, fed_by_rows: bool = False
+    graph: Graph,
+    board: Board | None,
+    *,
+    name: str,
+    parameters: int | None = None,
+    fed_by_rows: bool = False,
+    optimize: Objective = "balanced",
+    why: bool = False,
 ) -> Analysis:
     """Compile a graph for a board and price one inference on its emulated core.
 
     A model that does not fit is built for a board of the same core with more memory, so that its needs are known too.
-    `parameters` is the training framework's own count where it is known.
+    `parameters` is the training framework's own count where it is known; `why` prints the candidates of each layer.
     """
     with tempfile.TemporaryDirectory() as folder:
-        compiled = _compile(graph, Path(folder), board, name, fed_by_rows)
+        compiled = _compile(graph, Path(folder), board, name, fed_by_rows, optimize)
         imported, lowered = passes.run(graph), compiled.graph
-        macs, less = sum(n.op.macs(imported.call(n)) for n in imported.nodes), passes.removed(imported, lowered)
-        counted = sum(t.size for t in imported.constants()) if parameters is None else parameters
-        weights = sum(compiled.sources.weight_bytes.values())
-        macc = sum(n.op.macc(graph.call(n)) for n in graph.nodes)
+        found = Analysis(
+            model=name,
+            graph=lowered,
+            parameters=sum(t.size for t in imported.constants()) if parameters is None else parameters,
+            macs=sum(n.op.macs(imported.call(n)) for n in imported.nodes),
+            macc=sum(n.op.macc(graph.call(n)) for n in graph.nodes),
+            layers=compiled.layers(),
+            activation_bytes=compiled.schedule.activation_bytes,
+            weight_bytes=sum(compiled.sources.weight_bytes.values()),
+            removed=passes.removed(imported, lowered),
+            lower_bound=compiled.schedule.lower_bound,
+            choice=compiled.choice,
+            why=why,
+        )
         if board is None or compiled.linked is None:
-            return Analysis(
-                name, lowered, counted, macs, macc, compiled.layers(), compiled.schedule.activation_bytes, weights,
-                removed=less,
-            )  # fmt: skip
+            return found
         cycles, error, waits, by_layer = profile(compiled, board)
-        return Analysis(
-            name, lowered, counted, macs, macc, compiled.layers(by_layer), compiled.schedule.activation_bytes, weights,
-            board, compiled.linked, cost.Time.on(board, cycles, error), judge(compiled, compiled.linked, board), waits,
-            less,
-        )  # fmt: skip
+        return replace(
+            found,
+            layers=compiled.layers(by_layer),
+            board=board,
+            memory=compiled.linked,
+            time=cost.Time.on(board, cycles, error),
+            fit=judge(compiled, compiled.linked, board),
+            flash_wait_cycles=waits,
+        )
 
 
-def _compile(graph: Graph, folder: Path, board: Board | None, name: str, fed_by_rows: bool) -> Compiled:
+def _compile(
+    graph: Graph, folder: Path, board: Board | None, name: str, fed_by_rows: bool, optimize: Objective
+) -> Compiled:  # fmt: skip
     if board is None:
-        return compile_graph(graph, folder, None, name=name, fed_by_rows=fed_by_rows)
+        return compile_graph(graph, folder, None, name=name, fed_by_rows=fed_by_rows, optimize=optimize)
     try:
-        return compile_graph(graph, folder, board, name=name, fed_by_rows=fed_by_rows)
+        return compile_graph(graph, folder, board, name=name, fed_by_rows=fed_by_rows, optimize=optimize)
     except DoesNotFit:
-        return compile_graph(graph, folder, roomy(board), name=name, fed_by_rows=fed_by_rows)
+        large, limits = roomy(board), limits_of(board)
+        return compile_graph(graph, folder, large, name=name, fed_by_rows=fed_by_rows, optimize=optimize, limits=limits)
 
 
 def profile(compiled: Compiled, board: Board, picture: Array | None = None) -> tuple[int, float, int, dict[str, int]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from . import passes
+from .data import Preprocessing
 from .data.preprocessing import Camera, Frame
 from .emit.preprocess import camera_files
 from .errors import BadInput
@@ -16,9 +17,10 @@ from .quantized import encode, quantized_preprocessing
 from .run import atomic
 
 
-def camera_of(graph: Graph, frame: Frame) -> Camera:
+def camera_of(graph: Graph, frame: Frame, pixels: Preprocessing | None = None) -> Camera:
     """Declare the way from a frame to the graph's input: centre crop to its aspect, bilinear, the input's own table.
 
+    `pixels` is how bytes enter the network, where a run tells it; the input's own range tells it else.
     Raise BadInput where the input is no int8 picture of one or three channels.
     """
     x = passes.run(graph).tensors[graph.inputs[0]]
@@ -27,12 +29,12 @@ def camera_of(graph: Graph, frame: Frame) -> Camera:
         raise BadInput(graph.name, fact, "Quantise it first: `puce quantize MODEL --data DATASET`.")
     h, w, c = x.shape
     every = np.arange(256, dtype=np.uint8)
-    return Camera.centred(frame, (h, w, c), tuple(encode(every, quantized_preprocessing(x), x).tolist()))
+    return Camera.centred(frame, (h, w, c), tuple(encode(every, pixels or quantized_preprocessing(x), x).tolist()))
 
 
-def write_camera(graph: Graph, frame: str, folder: Path, name: str) -> tuple[Path, ...]:
+def write_camera(graph: Graph, frame: str, folder: Path, name: str, pixels: Preprocessing | None = None) -> tuple[Path, ...]:
     """Write the camera's C files into a model's folder and return their paths; `frame` is FORMAT:WIDTHxHEIGHT."""
-    files = camera_files(camera_of(graph, Frame.parse(frame)), name)
+    files = camera_files(camera_of(graph, Frame.parse(frame), pixels), name)
     for file, text in files.items():
         with atomic(folder / file) as part:
             part.write_text(text, encoding="utf-8")

@@ -13,7 +13,9 @@ from . import cost, passes
 from .boards import Bank as BoardBank
 from .boards import Board
 from .build import Sizes, build_firmware
-from .emit import Sources, emit
+from .choice import Choice, Chooser, Limits, Objective
+from .emit import Declared as Declared
+from .emit import Sharing, Sources, emit
 from .errors import DoesNotFit
 from .ir import Array, Graph
 from .schedule import Bank, Proof, Schedule, plan, prove
@@ -23,6 +25,9 @@ Compiler = Literal["zig", "gcc"]
 
 # Of the first bank, for the stack, the protocol's buffers and the row counters; the exact bytes are checked after the build.
 RESERVED_BYTES = 4096
+# Of flash, for the start-up code, the protocol and what the layers' functions have in common.
+RESERVED_FLASH_BYTES = 12 << 10
+SAME_FLASH = 1.01  # firmwares nearer than one per cent are equally large: the faster is taken
 ROOMY_BYTES = 1 << 27  # a board so large that everything fits: to price what does not
 
 
@@ -60,6 +65,7 @@ class Compiled:
     promised: Memory | None = None
     linked: Memory | None = None
     bank_use: tuple[tuple[str, int, int], ...] = ()  # name, used, capacity
+    choice: Choice | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -83,22 +89,80 @@ def compile_graph(
     fed_by_rows: bool = False,
     test_picture: Array | None = None,
     compiler: Compiler = "zig",
+    declared: Declared | None = None,
+    optimize: Objective = "balanced",
+    limits: Limits | None = None,
 ) -> Compiled:
     """Write the C of a graph into `folder`; with a board, build its firmware there too, as <name>.elf.
 
+    `declared` is what the header says besides: a warning, a decision with a reject threshold. `optimize` is what the
+    kernels are chosen for, within `limits`, else the board's. Where the outcome does not fit the board all the same, the
+    choices for ram and for flash are tried before it is refused.
+
     Raises Unsupported where no kernel computes a layer, DoesNotFit where flash or RAM of the board is too small.
     """
-    lowered = lower(graph)
-    features = board.core.features if board else frozenset[str]()
-    schedule = plan(lowered, features=features, banks=planner_banks(board), fed_by_rows=fed_by_rows)
-    sources = emit(lowered, schedule, name, test_picture)
+    chooser = Chooser(lower(graph), board, fed_by_rows=fed_by_rows, compiler=compiler)
+    limits = limits or limits_of(board)
+    tries: tuple[Objective, ...] = (optimize, "ram", "flash") if board and chooser.search.open else (optimize,)
+    refused: dict[str, DoesNotFit] = {}
+    for objective in dict.fromkeys(tries):
+        try:
+            choice = choice_for(objective, chooser, board, limits, compiler)
+            compiled = compile_choice(choice, chooser, folder, board, name, test_picture, declared)
+            return build(compiled, compiler) if board else compiled
+        except DoesNotFit as error:
+            refused[objective] = error
+    raise refused["ram" if "ram" in refused else optimize]
+
+
+def choice_for(
+    objective: Objective, chooser: Chooser, board: Board | None, limits: Limits, compiler: Compiler = "zig"
+) -> Choice:  # fmt: skip
+    """The choice for an objective; for flash, what links to least: layers share code, which no layer alone shows."""
+    if objective == "flash" and board and chooser.search.open and (least := _least_flash(chooser, board, limits, compiler)):
+        return least
+    return chooser.choose(objective, limits)
+
+
+def _least_flash(chooser: Chooser, board: Board, limits: Limits, compiler: Compiler) -> Choice | None:
+    """The choice for flash or the balanced one, linked; None where neither fits the board."""
+    found: list[tuple[int, Choice]] = []
+    objectives: tuple[Objective, ...] = ("flash", "balanced")
+    for choice in (replace(chooser.choose(objective, limits), objective="flash") for objective in objectives):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                built = build(compile_choice(choice, chooser, Path(folder), board, "model"), compiler)
+            except DoesNotFit:
+                continue
+        assert built.linked is not None
+        found.append((built.linked.flash.total, choice))
+    smallest = min((flash for flash, _ in found), default=0)
+    equal = [choice for flash, choice in found if flash <= SAME_FLASH * smallest]
+    return min(equal, key=lambda choice: choice.whole.cycles, default=None)
+
+
+def compile_choice(
+    choice: Choice, chooser: Chooser, folder: Path, board: Board | None, name: str | None,
+    test_picture: Array | None = None, declared: Declared | None = None,
+) -> Compiled:  # fmt: skip
+    """Schedule a graph with these kernels and write its C."""
+    graph, banks = chooser.graph, planner_banks(board)
+    schedule = plan(graph, banks=banks, fed_by_rows=chooser.cuts.fed_by_rows, choose=choice.kernel, cuts=chooser.cuts)
+    sharing: Sharing = "equal" if choice.objective == "speed" else "similar"
+    sources = emit(graph, schedule, name, test_picture, sharing, declared)
     write(sources, folder)
-    compiled = Compiled(lowered, schedule, prove(lowered, schedule), sources, folder, board)
-    if board is None:
-        return compiled
+    return Compiled(graph, schedule, prove(graph, schedule), sources, folder, board, choice=choice)
+
+
+def build(compiled: Compiled, compiler: Compiler = "zig") -> Compiled:
+    """The same with its firmware, linked for its board."""
+    board, sources, folder, schedule = compiled.board, compiled.sources, compiled.folder, compiled.schedule
+    assert board is not None
+    small = compiled.choice is not None and compiled.choice.objective == "flash"
     firmware = build_firmware(
-        [folder / c for c in sources.compiled], folder, board, folder / f"{sources.name}.elf", compiler=compiler
-    )
+        [folder / c for c in sources.compiled], folder, board, folder / f"{sources.name}.elf",
+        compiler=compiler, optimize="-Os" if small else "-O3",
+    )  # fmt: skip
     return replace(
         compiled,
         elf=firmware.elf,
@@ -106,6 +170,13 @@ def compile_graph(
         linked=Memory.of(firmware.sizes, sources, schedule),
         bank_use=tuple((b.name, firmware.sizes.in_bank(board, b.name), b.bytes) for b in board.banks),
     )
+
+
+def limits_of(board: Board | None) -> Limits:
+    """What the layers of a model may take of a board; the exact bytes are checked after the build."""
+    if board is None:
+        return Limits()
+    return Limits(max(board.flash.usable_bytes - RESERVED_FLASH_BYTES, 0), max(board.ram_bytes - RESERVED_BYTES, 0))
 
 
 def planner_banks(board: Board | None) -> tuple[Bank, ...]:

@@ -17,7 +17,7 @@ from .build import build_library
 from .compiler import Compiled, compile_graph
 from .data import Dataset, Preprocessing
 from .device import Host
-from .errors import UnknownName
+from .errors import BadInput, UnknownName
 from .evaluate import (
     Accuracy,
     Auc,
@@ -46,6 +46,7 @@ from .progress import track
 from .quantized import check_fits_data, decode, encode, evaluate_float, find_preprocessing, quantized_preprocessing
 from .text import table
 from .units import count, percent
+from .yardstick import purpose_of
 
 MOST_CLASSES = 20  # more do not fit in a terminal as a matrix
 BELIEVED = 0.95
@@ -88,11 +89,14 @@ class Detection:
     positive: str
     auc: Auc | None
     point: OperatingPoint | None
+    declared: OperatingPoint | None = None
+    """At the threshold that the run declares, where it declares one."""
 
     def as_json(self) -> dict[str, Any]:
         return {
             "positive": self.positive, "auc": self.auc.as_json() if self.auc else None,
             "point": self.point.as_json() if self.point else None,
+            "declared": self.declared.as_json() if self.declared else None,
         }  # fmt: skip
 
 
@@ -128,7 +132,10 @@ class Evaluation:
     calibration: Calibration
     detection: Detection | None
     notes: tuple[str, ...] = ()
+    page: Path | None = None
     ok: bool = True
+    declared: Reject | None = None
+    """At the reject threshold that the run declares, where it declares one."""
 
     @property
     def accuracy(self) -> Accuracy:
@@ -147,7 +154,9 @@ class Evaluation:
                 for c in by_class(self.matrix)
             ],
             "confusion": [list(row) for row in self.matrix], "calibration": self.calibration.as_json(),
+            "declared": self.declared.as_json() if self.declared else None,
             "detection": self.detection.as_json() if self.detection else None, "notes": list(self.notes),
+            "page": str(self.page) if self.page else None,
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -171,10 +180,13 @@ class Evaluation:
             f"calibration error {percent(c.error)}; with temperature {c.temperature:.3g} {percent(c.tempered_error)}",
             f"to be right in {percent(BELIEVED)}: {c.reject}",
         ]
+        if self.declared:
+            lines.append(f"as this run declares: {self.declared}")
         if self.detection:
             d = self.detection
             lines += [f"{d.positive} found: area under the ROC curve {d.auc}", f"  {d.point}"]
-        return "\n".join([*lines, *self.notes])
+            lines += [f"  {d.declared}"] if d.declared else []
+        return "\n".join([*lines, *self.notes, *([f"page: {self.page}"] if self.page else [])])
 
     def _classes(self) -> str:
         rows = [
@@ -201,10 +213,12 @@ def evaluate_graphs(
     in_c: bool = True,
     count: int | None = None,
     positive: str | None = None,
+    threshold: float | None = None,
 ) -> Evaluation:
     """Measure graphs (name, graph, how pixels enter it where that is known), and the last one in C on this computer.
 
-    What is learned about probabilities is learned on validation pictures and measured on the test.
+    What is learned about probabilities is learned on validation pictures and measured on the test. `threshold` is the
+    probability below which a run declares that nothing is recognised.
     """
     notes, ways = list[str](), list[Way]()
     labels = dataset.y_test[:count]
@@ -212,14 +226,15 @@ def evaluate_graphs(
     with tempfile.TemporaryDirectory() as folder:
         for name, imported, known in graphs:
             check_fits_data(imported, dataset, imported.name)
+            check_classes(imported, dataset)
             graph = passes.run(imported)
-            preprocessing = known or _preprocessing(graph, dataset, notes)
-            answer = _reference(graph, preprocessing, name)
+            preprocessing = known or preprocessing_of(graph, dataset, notes)
+            answer = reference_answers(graph, preprocessing, name)
             ways.append(_way(name, answer(dataset.x_test[:count]), labels))
         judged = ways[-1].name
         if in_c:
             compiled = compile_graph(graph, Path(folder), None, name="model")
-            answer = _in_c(graph, preprocessing, compiled)
+            answer = c_answers(graph, preprocessing, compiled)
             ways.append(_way("C on this computer", answer(dataset.x_test[:count]), labels))
         assert answer is not None
         validation = probabilities(answer(dataset.x_validation[:count]))
@@ -228,11 +243,22 @@ def evaluate_graphs(
         model=model, dataset=dataset.name, class_names=dataset.class_names, ways=tuple(ways), pairs=_pairs(ways, labels),
         baseline=majority(dataset.y_train, labels), judged=judged, matrix=confusion(scores, labels, dataset.classes),
         calibration=_calibration(validation, dataset.y_validation[:count], scores, labels),
-        detection=_detection(dataset, validation, dataset.y_validation[:count], scores, labels, positive), notes=tuple(notes),
+        detection=_detection(dataset, validation, dataset.y_validation[:count], scores, labels, positive, threshold),
+        notes=tuple(notes), declared=reject_at(threshold, scores, labels) if threshold else None,
     )  # fmt: skip
 
 
-def _preprocessing(graph: Graph, dataset: Dataset, notes: list[str]) -> Preprocessing:
+def check_classes(graph: Graph, dataset: Dataset) -> None:
+    """Raise BadInput where the outputs are not one for each class."""
+    if purpose_of(graph, dataset) != "classes":
+        size = graph.tensors[graph.outputs[0]].size
+        fact = f"gives {size} values, the set {dataset.name} has {dataset.classes} classes: there is no accuracy."
+        remedy = "`puce validate` holds the values of an encoder against the float model's, and C against both."
+        raise BadInput(graph.name, fact, remedy)
+
+
+def preprocessing_of(graph: Graph, dataset: Dataset, notes: list[str]) -> Preprocessing:
+    """How pixels enter a model: as its int8 input says, or found by trying, with a note."""
     x = graph.tensors[graph.inputs[0]]
     if x.dtype != "float32":
         return quantized_preprocessing(x)
@@ -245,7 +271,8 @@ def _way(name: str, scores: Array, labels: Array) -> Way:
     return Way(name, accuracy(scores, labels), scores)
 
 
-def _reference(graph: Graph, preprocessing: Preprocessing, title: str) -> Callable[[Array], Array]:
+def reference_answers(graph: Graph, preprocessing: Preprocessing, title: str) -> Callable[[Array], Array]:
+    """Raw pictures to real answers [n, values], by the NumPy reference."""
     x, y = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
 
     def answer(pictures: Array) -> Array:
@@ -254,7 +281,8 @@ def _reference(graph: Graph, preprocessing: Preprocessing, title: str) -> Callab
     return answer
 
 
-def _in_c(graph: Graph, preprocessing: Preprocessing, compiled: Compiled) -> Callable[[Array], Array]:
+def c_answers(graph: Graph, preprocessing: Preprocessing, compiled: Compiled) -> Callable[[Array], Array]:
+    """Raw pictures to real answers [n, values], by the compiled C on this computer."""
     x, y = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     folder, kind = compiled.folder, cast(Literal["int8", "uint8", "float32"], x.dtype)
     sources = [folder / c for c in compiled.sources.compiled]
@@ -286,7 +314,13 @@ def _calibration(validation: Array, known: Array, scores: Array, labels: Array) 
 
 
 def _detection(
-    dataset: Dataset, validation: Array, known: Array, scores: Array, labels: Array, positive: str | None
+    dataset: Dataset,
+    validation: Array,
+    known: Array,
+    scores: Array,
+    labels: Array,
+    positive: str | None,
+    declared: float | None,
 ) -> Detection | None:
     if positive is not None and positive not in dataset.class_names:
         raise UnknownName.among("class", positive, dataset.class_names, "Name the class that is to be found.")
@@ -294,4 +328,8 @@ def _detection(
         return None
     k = dataset.class_names.index(positive) if positive else 1
     threshold = operating_point(validation[:, k], known == k, SPECIFICITY)
-    return Detection(dataset.class_names[k], auc(scores[:, k], labels == k), point_at(threshold, scores[:, k], labels == k))
+    found, where = scores[:, k], labels == k
+    return Detection(
+        dataset.class_names[k], auc(found, where), point_at(threshold, found, where),
+        point_at(declared, found, where) if declared else None,
+    )  # fmt: skip

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__, passes
-from .data import Dataset
+from .data import Dataset, Preprocessing
 from .data.dataset import SPLITS
 from .data.feature_map import Method, Plane, Sample, pixel_features, plane, sample
 from .errors import BadInput
 from .ir import Array, Graph
 from .quantized import check_fits_data, encode, evaluate_float, find_preprocessing, quantized_preprocessing
 from .report.blocks import Block, Cell, Chart, Figure, Report, Section, Strips, Table, Text
-from .report.pictures import Picture, data_address
+from .report.pictures import Picture, data_address, small
 from .report.scatter import Point, scatter
 from .report.write import as_html
 from .run import atomic
@@ -23,13 +23,12 @@ from .units import count, percent
 
 MOST_STRIPS = 20
 IN_A_STRIP = 10
-SMALL = 96
 
 
-def network_features(graph: Graph, dataset: Dataset, pictures: Array) -> tuple[Array, str]:
+def network_features(graph: Graph, dataset: Dataset, pictures: Array, pixels: Preprocessing | None = None) -> tuple[Array, str]:
     """What the last layer with weights reads, for uint8 pictures [n, h, w, c]: [n, d], and that layer's name.
 
-    It is the picture as the network sees it before it decides.
+    It is the picture as the network sees it before it decides. `pixels` is how bytes enter, where a run tells it.
     """
     check_fits_data(graph, dataset, graph.name)
     graph = passes.run(graph)
@@ -37,20 +36,23 @@ def network_features(graph: Graph, dataset: Dataset, pictures: Array) -> tuple[A
     last = next((n for n in reversed(graph.nodes) if any(graph.tensors[t].data is not None for t in n.inputs)), None)
     if last is None:
         raise BadInput(graph.name, "no layer of it has weights.", "Leave --model out: the map is then made of pixels.")
-    preprocessing = find_preprocessing(graph, dataset)[0] if x.dtype == "float32" else quantized_preprocessing(x)
+    if pixels is None:
+        pixels = find_preprocessing(graph, dataset)[0] if x.dtype == "float32" else quantized_preprocessing(x)
     inside = next(t for t in last.inputs if graph.tensors[t].data is None)
     body = graph.replaced(graph.nodes, outputs=(inside,))
-    features = evaluate_float(body, encode(pictures, preprocessing, x), "features")
+    features = evaluate_float(body, encode(pictures, pixels, x), "features")
     return features.reshape(len(features), -1).astype(np.float64), last.origin or last.name
 
 
-def write_page(dataset: Dataset, path: Path, graph: Graph | None = None, method: Method = "pca") -> Plane:
+def write_page(
+    dataset: Dataset, path: Path, graph: Graph | None = None, method: Method = "pca", pixels: Preprocessing | None = None
+) -> Plane:
     """Write the page, one self-contained HTML file; return the map that it shows."""
     drawn = sample(dataset)
     if graph is None:
         features, seen_by = pixel_features(drawn.pictures), "their pixels"
     else:
-        features, layer = network_features(graph, dataset, drawn.pictures)
+        features, layer = network_features(graph, dataset, drawn.pictures, pixels)
         seen_by = f"what the layer {layer} of {graph.name} reads"
     found = plane(features, method)
     with atomic(path) as part:
@@ -82,23 +84,11 @@ def _samples(dataset: Dataset) -> list[Block]:
     rows = []
     for k in range(min(dataset.classes, MOST_STRIPS)):
         places = np.flatnonzero(dataset.y_train == k)[:IN_A_STRIP]
-        pictures = (Picture(data_address(_small(dataset.x_train[i])), dataset.name_of("train", int(i))) for i in places)
+        pictures = (Picture(data_address(small(dataset.x_train[i])), dataset.name_of("train", int(i))) for i in places)
         rows.append((dataset.class_names[k], tuple(pictures)))
     left = dataset.classes - len(rows)
     rest = f"; {left} more classes are not shown" if left else ""
     return [Strips(tuple(rows), f"The first training pictures of each class, not chosen{rest}.")]
-
-
-def _small(picture: Array) -> Array:
-    """A page of full-size pictures would weigh megabytes."""
-    from PIL import Image
-
-    if max(picture.shape[:2]) <= SMALL:
-        return picture
-    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    image.thumbnail((SMALL, SMALL))
-    small = np.asarray(image)
-    return small.reshape(*small.shape[:2], -1)
 
 
 def _counts(dataset: Dataset) -> Table:

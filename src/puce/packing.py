@@ -60,11 +60,14 @@ def pair_order(channels: int) -> Array:
     return np.stack([first, first + 1], axis=1)
 
 
-def pairs_fit(call: Call, weights: Array) -> bool:
-    """Whether two channels share a halfword exactly: weights in -127..127 and |256 high + low| < 2^31 for any input."""
+def pairs_fit(call: Call, weights: Array, moved: Array | int = 0) -> bool:
+    """Whether two channels share a halfword exactly: weights in -127..127 and |256 high + low| < 2^31 for any input.
+
+    `moved` is what is added to the sums of each channel.
+    """
     if len(weights) < 2 or weights.min() < -127:
         return False
-    low, high = bounds(call, weights)
+    low, high = (end + moved for end in bounds(call, weights))
     pairs = pair_order(len(weights))
     most = 256 * high[pairs[:, 1]] + high[pairs[:, 0]]
     least = 256 * low[pairs[:, 1]] + low[pairs[:, 0]]
@@ -84,54 +87,62 @@ def in_pairs(weights: Array) -> Array:
     return words.reshape(len(halves), -1).astype(np.uint32).view(np.int32)
 
 
-def pair_table(call: Call, weights: Array) -> Array:
-    """int32 [pairs, 2 + taps / 2 + 6]: where the sums of low and of 256 high + low start; weights; rounding of both."""
-    pairs = pair_order(len(weights))
-    start = folded(call, weights)
-    low, high = start[pairs[:, 0]], start[pairs[:, 1]]
-    three = rounding(call)
-    columns = (np.stack([low, 256 * high + low], axis=1), in_pairs(weights), three[pairs[:, 0]], three[pairs[:, 1]])
-    return wrap_int32(np.concatenate(columns, axis=1)).astype(np.int32)
+def dense_rounding_fits(call: Call, bits: int = 32) -> bool:
+    """Whether 2^-22 <= every scale < 1/2, and every sum, moved as `dense_rounding` says, fits `bits`.
 
-
-def depthwise_table(call: Call) -> Array:
-    """int32 [channels, 7] of a 3x3 depthwise kernel: weights in three words, start of the sum, multiplier, half, shift.
-
-    SXTB16 and SXTB16 ROR 8 of the words give, in turn, the halfwords (row 0, row 1) for kx = 0, 1, 2, then row 2 for
-    kx = 0, 1, 2: in the low half for channels 0 and 1 of four, in the high half for 2 and 3, where their inputs lie.
+    A sum is one of raw inputs that starts at bias - zero point * sum of weights. It moves by at most 129 / scale + 3:
+    `staircase` picks the offset nearest to half a step, and a step has room within one multiplier of it.
     """
-    w = call.constant(1).astype(np.int64)  # [3, 3, c]
-    c = w.shape[2]
-    start = folded(call, w.reshape(9, c).T)
-    zero, low = np.zeros(c, np.int64), np.arange(c) % 4 < 2
-    below = [(np.where(low, w[2, kx], zero), np.where(low, zero, w[2, kx])) for kx in range(3)]
-    above = [(w[0, kx], w[1, kx]) for kx in range(3)]
-    halves = (*above, *below)
-    words = []
-    for even, odd in (halves[:2], halves[2:4], halves[4:]):
-        in_bytes = np.stack([even[0], odd[0], even[1], odd[1]], axis=1) & 0xFF
-        words.append(in_bytes @ (1 << np.array([0, 8, 16, 24])))
-    return wrap_int32(np.column_stack([*words, start, rounding(call)])).astype(np.int32)
+    w = call.constant(1)
+    scales = np.array([call.x.q.s * s / call.y.q.s for s in call.inputs[1].q.scale])
+    start = np.abs(folded(call, w)) + 129 / scales.clip(2**-22) + 3
+    most = start + 128 * np.abs(w.astype(np.int64)).sum(axis=1)
+    return bool(scales.min() >= 2**-22 and scales.max() < 0.5 and most.max() < 2 ** (bits - 1))
 
 
 def dense_pairs_fit(call: Call) -> bool:
-    """Whether two outputs share a halfword exactly, for sums of raw inputs, and every scale is below 1/2."""
+    """Whether two outputs share a halfword exactly: weights in -127..127, and 256 * sum fits int32, whatever the other adds."""
     w = call.constant(1)
-    most = 128 * np.abs(w.astype(np.int64)).sum(axis=1)
-    fit = len(w) > 1 and w.min() >= -127 and 257 * most.max() < 2**31
-    return bool(fit and call.x.q.s * max(call.inputs[1].q.scale) / call.y.q.s < 0.5)
+    return len(w) > 1 and bool(w.min() >= -127) and dense_rounding_fits(call, 24)
 
 
-def dense_in_pairs(weights: Array) -> Array:
-    """int32 words from [outputs, inputs]: blocks of 4 pairs side by side, then the other pairs one by one.
+def dense_rounding(call: Call, low: int, high: int) -> tuple[Array, Array]:
+    """int64 [outputs] by how much sums start later; int32 [1 or outputs, 3] multiplier, offset, shift.
 
-    Inputs are filled up to a multiple of 8 with zeros.
+    An output is (sum * multiplier + offset) >> 32 >> shift: one row where one scale and one rounding serve all. What is a
+    multiple of the multiplier in the offset goes where the sum starts: the rest fits int32.
     """
-    out, n = weights.shape
-    words = in_pairs(np.pad(weights, ((0, 0), (0, -n % 8))))  # [pairs, inputs / 2]
-    whole = out // 8 * 4
-    blocks = words[:whole].reshape(out // 8, 4, words.shape[1] // 2, 2).transpose(0, 2, 1, 3)
-    return np.concatenate([blocks.ravel(), words[whole:].ravel()])
+    steps = dense_steps(call, low, high)
+    moved, offset = steps[:, 2] // steps[:, 0], steps[:, 2] % steps[:, 0]
+    rows = np.stack([steps[:, 0], offset, steps[:, 1] - 32], axis=1).astype(np.int64).astype(np.int32)
+    return np.broadcast_to(moved, call.y.shape[-1]).astype(np.int64), rows
+
+
+def dense_pair_tables(call: Call, low: int, high: int) -> tuple[Array, Array]:
+    """Tables of the DSP kernel: int32 words of steps of 8 outputs, then of 2; int32 [1 or outputs, 3] of the rounding.
+
+    A step starts with where its sums of 256 high + low start, then those of low; its weights follow, pairs side by side.
+    The low sums are of (x0 + l1) * (x1 + l0), one product for two, so they start lower by every l1 * l0.
+    """
+    w = call.constant(1)
+    moved, rounding = dense_rounding(call, low, high)
+    pairs = pair_order(len(w))
+    start = folded(call, w) + moved
+    assert np.abs(start).max() < 2**23, "dense_pairs_fit bounds it"
+    filled = np.pad(w, ((0, 0), (0, -w.shape[1] % 8))).astype(np.int64)
+    products = (filled[:, 0::2] * filled[:, 1::2]).sum(axis=1)
+    low_start, high_start = start[pairs[:, 0]], start[pairs[:, 1]]
+    starts = wrap_int32(np.stack([256 * high_start + low_start, low_start - products[pairs[:, 0]]])).astype(np.int32)
+    words = in_pairs(filled).reshape(len(pairs), -1, 2)  # [pairs, inputs / 4, 2]
+    whole = len(w) // 8 * 4
+    groups = [*range(0, whole, 4), *range(whole, len(pairs))]
+    parts = []
+    for first in groups:
+        group = slice(first, first + (4 if first < whole else 1))
+        parts += [starts[:, group].ravel(), words[group].transpose(1, 0, 2).ravel()]
+    if len(rounding) > 1:
+        rounding = rounding[pairs.ravel()]
+    return np.concatenate(parts), rounding
 
 
 def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) -> tuple[int, int, int] | None:
@@ -142,7 +153,7 @@ def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) ->
     what is checked here, not hoped for. None where no multiplier of 31 bits passes between sums that all but tie.
     """
     exponent = math.frexp(scale)[1]
-    shift = min(max(31 - exponent, 0), 62)
+    shift = min(max(31 - exponent, 0), 54)  # a result of up to 8 bits moved so far still fits int64
     steps = np.arange(low - zero_point + 1, high - zero_point + 1)
     guess = np.ceil((steps - 0.5) / scale) if scale else np.sign(steps) * np.inf
     near = np.clip(guess, -reach - 3, reach + 3)[:, None] + np.arange(-2, 3)  # float64 holds them exactly
@@ -153,9 +164,37 @@ def staircase(scale: float, zero_point: int, low: int, high: int, reach: int) ->
     for multiplier in sorted(range(nearest - 32, nearest + 33), key=lambda m: abs(m - nearest)):
         least = max((k - multiplier * x for x, k in at if x <= reach), default=-(2**62))
         most = min((k - 1 - multiplier * min(x - 1, reach) for x, k in at if x > -reach), default=2**62)
-        if 0 <= multiplier < 2**31 and least <= most:
-            return multiplier, shift, (least + most) // 2 + (zero_point << shift)
+        if 0 < multiplier < 2**31 and least <= most:
+            half = 1 << shift >> 1  # the nearest to it: few steps leave much room, and a great offset moves sums far
+            return multiplier, shift, min(max(half, least), most) + (zero_point << shift)
     return None
+
+
+def dense_reach(call: Call) -> Array:
+    """int64 [outputs]: the greatest |sum|, bias in, for int8 inputs less their zero point."""
+    w, z = call.constant(1).astype(np.int64), call.x.q.z
+    reach: Array = np.abs(w).sum(axis=1) * max(127 - z, z + 128) + np.abs(call.constant(2).astype(np.int64))
+    return reach
+
+
+def dense_steps(call: Call, low: int, high: int) -> Array:
+    """[1 or outputs, 3] of Python integers: multiplier, shift, offset for sums less zero points, bias in.
+
+    One row where the weights have one scale and one rounding is right for the sums of all outputs.
+    """
+    scales, reach = call.inputs[1].q.scale, dense_reach(call)
+    if len(scales) == 1:
+        one = staircase(call.x.q.s * float(scales[0]) / call.y.q.s, call.y.q.z, low, high, int(reach.max()))
+        if one is not None:
+            return np.array([one], object)
+    rows = []
+    for i, scale in enumerate(np.broadcast_to(scales, len(reach))):
+        step = staircase(call.x.q.s * float(scale) / call.y.q.s, call.y.q.z, low, high, int(reach[i]))
+        if step is None:
+            fact = f"no 31-bit multiplier rounds every sum of output {i} as LiteRT does: two sums all but tie."
+            raise Unsupported(call.y.name, fact, "Quantise again with other calibration pictures.")
+        rows.append(step)
+    return np.array(rows, object)
 
 
 def dense_requantization(call: Call, low: int, high: int) -> Array:
@@ -163,16 +202,10 @@ def dense_requantization(call: Call, low: int, high: int) -> Array:
 
     The offset carries bias, both zero points and the rounding: y = clamp((sum * multiplier + offset) >> shift).
     """
-    w, bias, z = call.constant(1).astype(np.int64), call.constant(2).astype(np.int64), call.x.q.z
-    scales = np.broadcast_to(call.inputs[1].q.scale, w.shape[0])
-    reach = np.abs(w).sum(axis=1) * max(127 - z, z + 128) + np.abs(bias)
+    start = folded(call, call.constant(1))
     rows = []
-    for i, scale in enumerate(scales):
-        step = staircase(call.x.q.s * float(scale) / call.y.q.s, call.y.q.z, low, high, int(reach[i]))
-        if step is None:
-            fact = f"no 31-bit multiplier rounds every sum of output {i} as LiteRT does: two sums all but tie."
-            raise Unsupported(call.y.name, fact, "Quantise again with other calibration pictures.")
-        multiplier, shift, offset = step
-        offset += multiplier * int(bias[i] - z * w[i].sum())
+    steps = np.broadcast_to(dense_steps(call, low, high), (len(start), 3))
+    for first, (multiplier, shift, offset) in zip(start, steps, strict=True):
+        offset += multiplier * int(first)
         rows.append((multiplier, shift - 32, offset & 0xFFFFFFFF, (offset >> 32) & 0xFFFFFFFF))
     return np.array(rows, np.int64).astype(np.uint32).view(np.int32)

@@ -17,7 +17,8 @@ import numpy as np
 from . import frontends
 from .analysis import profile
 from .boards import Board
-from .compiler import Compiled, compile_graph, fits_or_raise, judge
+from .choice import Objective
+from .compiler import Compiled, Declared, compile_graph, fits_or_raise, judge
 from .cost import Time
 from .data import Dataset
 from .evaluate import confusion
@@ -28,6 +29,7 @@ from .run import (
     BankUse,
     CompileRecord,
     CostRecord,
+    DataRecord,
     FlashBytes,
     InputQuantization,
     Interval,
@@ -36,13 +38,14 @@ from .run import (
     QuantizeRecord,
     RamBytes,
     RamStep,
+    ReconstructionRecord,
     Run,
     Sizes,
     TrainRecord,
     ValidateRecord,
     Witness,
 )
-from .validation import Pictures, Verdict, hear
+from .validation import Verdict, hear, pictures_of
 
 INT8_FILE, FIRMWARE = "model.int8.tflite", "firmware"
 Say = Callable[[str], None]
@@ -56,6 +59,7 @@ class Job:
     dataset: Dataset
     board: Board
     say: Say
+    optimize: Objective = "balanced"
     _compiled: Compiled | None = field(default=None, init=False)
 
     @property
@@ -69,19 +73,30 @@ class Job:
             x = self.graph.tensors[self.graph.inputs[0]]
             picture = encode(self.dataset.x_test[:1], self.dataset.preprocessing, x)[0]
             self._compiled = compile_graph(
-                self.graph, self.run.path(FIRMWARE), self.board, name=self.dataset.name, test_picture=picture
-            )
+                self.graph, self.run.path(FIRMWARE), self.board, name=self.dataset.name, test_picture=picture,
+                declared=declared_by(self.run), optimize=self.optimize,
+            )  # fmt: skip
         return self._compiled
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.run.folder).as_posix()
 
 
-def train(job: Job, model: str, config: Any, options: Mapping[str, Any]) -> TrainRecord:
+def declared_by(run: Run) -> Declared:
+    """What a run says of its model in the C header: its warning, its classes, and its reject threshold."""
+    data, reject = run.get(DataRecord), run.file.config.get("reject")
+    if data is None:
+        return Declared()
+    return Declared(data.warning, data.class_names, float(reject) if reject else None)
+
+
+def train(job: Job, model: str, config: Any, options: Mapping[str, Any]) -> TrainRecord | ReconstructionRecord:
     from .train import TerminalProgress, train_step
 
     record = train_step(job.run, job.dataset, model, config, TerminalProgress(), **options)
     job.say(f"train     {record.epochs} epochs, {record.parameters} parameters, float {record.test}")
+    if isinstance(record, ReconstructionRecord):
+        job.say(f"bound     {record.code} principal components: {record.components}")
     return record
 
 
@@ -89,6 +104,7 @@ def quantize(job: Job) -> None:
     imported = frontends.load(job.run.path("model.keras"))
     with job.run.atomic(INT8_FILE) as path:
         q = quantize_model(imported.graph, job.dataset, path, preprocessing=job.dataset.preprocessing)
+    assert q.float_accuracy and q.int8_accuracy, "the main job is for networks that tell classes apart"
     with job.run.atomic("scores-int8.npz") as path:
         np.savez(path, scores=q.scores, labels=job.dataset.y_test)
     x = q.graph.tensors[q.graph.inputs[0]]
@@ -169,8 +185,7 @@ def cost(job: Job) -> None:
 def validate(job: Job) -> Verdict:
     """Every test picture through every witness."""
     started, c = time.monotonic(), job.compiled
-    x = c.graph.tensors[c.graph.inputs[0]]
-    pictures = Pictures.of(job.graph, encode(job.dataset.x_test, job.dataset.preprocessing, x), job.dataset.y_test)
+    pictures = pictures_of(job.graph, job.dataset, job.dataset.preprocessing)
     verdict = hear(c, job.graph, pictures, on="emulator", model=INT8_FILE, dataset=job.dataset.name)
     record = ValidateRecord(
         witnesses=tuple(
@@ -179,6 +194,7 @@ def validate(job: Job) -> Verdict:
                 first_difference=w.first_difference, cycles=w.cycles,
             )
             for w in verdict.witnesses
+            if w.accuracy is not None
         ),
         proof=verdict.sentence,
         seconds=time.monotonic() - started,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from . import passes
+from .data import Preprocessing
 from .data.preprocessing import fitted
 from .errors import BadInput
 from .ir import Array, Graph
@@ -36,9 +37,12 @@ def read_picture(path: Path, shape: tuple[int, ...]) -> Array:
 
 
 def predict_images(
-    graph: Graph, images: Sequence[str | Path], classes: Sequence[str] | None
-) -> list[tuple[str, tuple[str, ...], tuple[float, ...]]]:
-    """For each picture its name, the classes by falling probability, and the probabilities."""
+    graph: Graph, images: Sequence[str | Path], classes: Sequence[str] | None, pixels: Preprocessing | None = None
+) -> list[tuple[str, tuple[str, ...], tuple[float, ...], Array]]:
+    """For each picture its name, the classes by falling probability, the probabilities, and uint8 [h, w, c] as it is seen.
+
+    `pixels` is how they enter, where a run tells it; an integer input tells it by itself.
+    """
     graph = passes.run(graph)
     x, y = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     if len(x.shape) != 3 or x.shape[2] not in (1, 3):
@@ -46,14 +50,14 @@ def predict_images(
     names = tuple(classes) if classes else tuple(map(str, range(y.size)))
     if len(names) != y.size:
         raise BadInput("classes", f"{len(names)} names for {y.size} outputs.", "Give one name for each output, in order.")
-    preprocessing = ENCODINGS[0] if x.dtype == "float32" else quantized_preprocessing(x)
+    preprocessing = pixels or (ENCODINGS[0] if x.dtype == "float32" else quantized_preprocessing(x))
     pictures = np.stack([read_picture(Path(i), x.shape) for i in images])
     (raw,) = graph.evaluate(encode(pictures, preprocessing, x))
     results = []
-    for image, scores in zip(images, decode(raw, y).reshape(len(images), -1), strict=True):
+    for image, scores, seen in zip(images, decode(raw, y).reshape(len(images), -1), pictures, strict=True):
         p = scores if scores.min() >= 0 and abs(scores.sum() - 1) < 0.05 else _softmax(scores)
         order = np.argsort(-p, kind="stable")
-        results.append((str(image), tuple(names[i] for i in order), tuple(float(p[i]) for i in order)))
+        results.append((str(image), tuple(names[i] for i in order), tuple(float(p[i]) for i in order), seen))
     return results
 
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from .analysis import Analysis
     from .boards import Board
     from .compiler import Compiled
-    from .evaluate import Accuracy
+    from .evaluate import Accuracy, SquaredError
+    from .pareto import Pareto
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +25,20 @@ class CompileResult:
 
     compiled: Compiled
     camera: tuple[Path, ...] = ()
+    pareto: Pareto | None = None
     ok: bool = True
 
     def as_json(self) -> dict[str, Any]:
         c = self.compiled
+        activations = {"reached": c.schedule.activation_bytes, "lower_bound": c.schedule.lower_bound}
         sizes = c.linked.as_json() if c.linked else {"ram_bytes": {"activations": c.schedule.activation_bytes}}
         return {
             "folder": str(c.folder), "files": [str(f) for f in (*c.files, *self.camera)], "elf": str(c.elf) if c.elf else None,
             "board": c.board.name if c.board else None, **sizes,
             "promised": c.promised.as_json() if c.promised else None, "linked": c.linked.as_json() if c.linked else None,
             "stages": [list(s) for s in c.schedule.stages], "proof": str(c.proof), "fits": True if c.linked else None,
+            "optimize": c.choice.objective if c.choice else None, "activation_bytes": activations,
+            "kernels": c.choice.kernels if c.choice else {}, "pareto": self.pareto.as_json() if self.pareto else None,
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -45,10 +51,14 @@ class CompileResult:
                 ("flash", c.promised.flash.total, c.linked.flash.total), ("RAM", c.promised.ram.total, c.linked.ram.total)
             ):  # fmt: skip
                 lines.append(f"{what:<6} {size(linked)} linked, {size(promised)} promised before linking")
-            lines.append(f"activations {size(c.linked.ram.activations)}, stack at most {size(c.linked.ram.stack)}")
+            least = f"at least {size(c.schedule.lower_bound)} with these kernels"
+            stack = size(c.linked.ram.stack)
+            lines.append(f"activations {size(c.linked.ram.activations)} ({least}), stack at most {stack}")
+            lines.append(f"kernels for {c.choice.objective}" if c.choice else "")
             lines.append(f"firmware for {c.board.title}: {c.elf}")
         else:
             lines.append(f"activations {size(c.schedule.activation_bytes)}; name a board (--board) to build a firmware")
+        lines += ["", str(self.pareto)] if self.pareto else []
         return "\n".join(lines)
 
 
@@ -60,6 +70,8 @@ class Prediction:
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
     threshold: float
+    picture: Any = field(default=None, repr=False, compare=False)
+    """uint8 [h, w, c], cropped and resized as the network sees it."""
     ok: bool = True
 
     @property
@@ -92,6 +104,17 @@ class RunResult:
     count: int
     fits: bool
     proof: str = ""
+    error: Mapping[str, SquaredError] = field(default_factory=dict)
+    """In place of the accuracies, of a network that gives pictures back; `components` is the bound."""
+
+    @classmethod
+    def of_training(cls, run: Path, record: Any) -> RunResult:
+        """Of a run that has been trained and no more; `record` is that of its step."""
+        from .evaluate import Accuracy
+
+        if isinstance(record.test, Accuracy):
+            return cls(run, None, {"float": record.test}, 0, 0, True)
+        return cls(run, None, {}, 0, 0, True, error={"float": record.test, "components": record.components})
 
     @property
     def ok(self) -> bool:
@@ -101,11 +124,13 @@ class RunResult:
         return {
             "run": str(self.run), "report": str(self.report) if self.report else None,
             "accuracy": {name: a.as_json() for name, a in self.accuracy.items()},
+            "error": {name: e.as_json() for name, e in self.error.items()},
             "identical": self.identical, "count": self.count, "fits": self.fits, "proof": self.proof,
         }  # fmt: skip
 
     def __str__(self) -> str:
         lines = [f"{name:<9} {a}" for name, a in self.accuracy.items()]
+        lines += [f"{name:<10} {e}" for name, e in self.error.items()]
         return "\n".join([*lines, *([self.proof] if self.proof else []), str(self.report or self.run)])
 
 

@@ -10,16 +10,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .choice import Objective
 from .compiler import Compiled, compile_graph, fits_or_raise
+from .data import Dataset, Preprocessing
 from .divergence import first_divergence
 from .errors import BadInput, Unsupported
-from .evaluate import Accuracy, accuracy
+from .evaluate import Accuracy, SquaredError
 from .export import tflite
 from .ir import Array, Graph
 from .progress import track
-from .quantized import decode, evaluate_float
+from .quantized import decode, encode, evaluate_float
 from .text import table
 from .units import count as in_groups
+from .yardstick import Quality, Yardstick, as_accuracy, as_error, purpose_of, title_of
 
 On = Literal["emulator", "host", "qemu"]
 TOLERANCE = 1e-5  # of the largest output, for float32 models: sums are taken in another order
@@ -27,20 +30,39 @@ TOLERANCE = 1e-5  # of the largest output, for float32 models: sums are taken in
 
 @dataclass(frozen=True)
 class Witness:
-    """One way to compute the model, held against the NumPy reference picture by picture."""
+    """One way to compute the model, held against the NumPy reference picture by picture.
+
+    `quality` is the accuracy of a model of classes, the squared error of one that gives pictures back, or of an int8
+    model's values against the float model's; None where there is nothing to hold them against.
+    """
 
     name: str
     count: int
     identical: int
-    accuracy: Accuracy
+    quality: Quality | None
     first_difference: str | None = None
     cycles: int | None = None
 
+    @property
+    def accuracy(self) -> Accuracy | None:
+        return as_accuracy(self.quality)
+
+    @property
+    def error(self) -> SquaredError | None:
+        return as_error(self.quality)
+
+    def figures(self) -> dict[str, Any]:
+        """The keys that say how good its answers are."""
+        a, e = self.accuracy, self.error
+        return {
+            "accuracy": a.value if a else None, "interval": [a.low, a.high] if a else None,
+            "error": e.as_json() if e else None,
+        }  # fmt: skip
+
     def as_json(self) -> dict[str, Any]:
         return {
-            "name": self.name, "count": self.count, "identical": self.identical, "accuracy": self.accuracy.value,
-            "interval": [self.accuracy.low, self.accuracy.high], "first_difference": self.first_difference,
-            "cycles": self.cycles,
+            "name": self.name, "count": self.count, "identical": self.identical, **self.figures(),
+            "first_difference": self.first_difference, "cycles": self.cycles,
         }  # fmt: skip
 
 
@@ -54,6 +76,8 @@ class Verdict:
     witnesses: tuple[Witness, ...]
     exact: bool
     skipped: tuple[str, ...] = ()
+    measured: str = "accuracy"
+    """What the quality of a witness is."""
 
     @property
     def ok(self) -> bool:
@@ -76,16 +100,22 @@ class Verdict:
         w = self.device
         return {
             "model": self.model, "dataset": self.dataset, "on": self.on, "count": w.count, "identical": w.identical,
-            "accuracy": w.accuracy.value, "interval": [w.accuracy.low, w.accuracy.high],
+            **w.figures(),
             "first_difference": next((v.first_difference for v in self.witnesses if v.first_difference), None),
             "cycles": w.cycles, "exact": self.exact, "proof": self.sentence,
             "witnesses": [v.as_json() for v in self.witnesses], "skipped": list(self.skipped),
         }  # fmt: skip
 
     def __str__(self) -> str:
-        head = ("witness", "pictures", "identical", "accuracy", "cycles (modelled)")
+        head = ("witness", "pictures", "identical", self.measured, "cycles (modelled)")
         rows = [
-            (w.name, in_groups(w.count), in_groups(w.identical), str(w.accuracy), in_groups(w.cycles) if w.cycles else "")
+            (
+                w.name,
+                in_groups(w.count),
+                in_groups(w.identical),
+                "–" if w.quality is None else str(w.quality),
+                in_groups(w.cycles) if w.cycles else "",
+            )
             for w in self.witnesses
         ]
         lines = [table(head, rows, right={1, 2, 4}), "", self.sentence]
@@ -95,22 +125,22 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What is shown to every witness: encoded pictures [n, *shape], their labels, and the reference's answers."""
+    """What is shown to every witness: encoded pictures [n, *shape], what is wanted of them, and the reference's answers."""
 
     inputs: Array
-    labels: Array
+    yardstick: Yardstick
     truth: Array
     graph: Graph
 
     @classmethod
-    def of(cls, graph: Graph, inputs: Array, labels: Array) -> Pictures:
-        return cls(inputs, labels, evaluate_float(graph, inputs, "NumPy reference"), graph)
+    def of(cls, graph: Graph, inputs: Array, yardstick: Yardstick) -> Pictures:
+        return cls(inputs, yardstick, evaluate_float(graph, inputs, "NumPy reference"), graph)
 
     def first(self, n: int) -> Pictures:
-        return Pictures(self.inputs[:n], self.labels[:n], self.truth[:n], self.graph)
+        return Pictures(self.inputs[:n], self.yardstick.first(n), self.truth[:n], self.graph)
 
-    def accuracy(self, outputs: Array) -> Accuracy:
-        return accuracy(decode(outputs, self.graph.tensors[self.graph.outputs[0]]), self.labels)
+    def quality(self, outputs: Array) -> Quality | None:
+        return self.yardstick.measure(decode(outputs, self.graph.tensors[self.graph.outputs[0]]))
 
     def compare(self, name: str, outputs: Array, explain: Callable[[int], str | None], cycles: int | None = None) -> Witness:
         """Hold answers against the reference; `explain(i)` says where picture i went wrong."""
@@ -123,11 +153,22 @@ class Pictures:
         if not same.all():
             i = int(np.flatnonzero(~same)[0])
             difference = f"{name}, picture {i}: {explain(i) or 'the outputs differ'}"
-        return Witness(name, len(outputs), int(same.sum()), self.accuracy(outputs), difference, cycles)
+        return Witness(name, len(outputs), int(same.sum()), self.quality(outputs), difference, cycles)
+
+
+def pictures_of(
+    graph: Graph, dataset: Dataset, preprocessing: Preprocessing, count: int | None = None, whole: Graph | None = None
+) -> Pictures:
+    """The first `count` test pictures as `graph` takes them; `whole` is the float model that an int8 one was made of."""
+    inputs, answers = dataset.x_test[:count], None
+    if whole is not None and purpose_of(graph, dataset) == "values":
+        answers = evaluate_float(whole, preprocessing.apply(inputs), "float model")
+    yardstick = Yardstick.of(graph, dataset, preprocessing, count, answers)
+    return Pictures.of(graph, encode(inputs, preprocessing, graph.tensors[graph.inputs[0]]), yardstick)
 
 
 def reference(p: Pictures) -> Witness:
-    return Witness("NumPy reference", len(p.truth), len(p.truth), p.accuracy(p.truth))
+    return Witness("NumPy reference", len(p.truth), len(p.truth), p.quality(p.truth))
 
 
 def litert(p: Pictures, source: bytes) -> Witness | str:
@@ -142,6 +183,7 @@ def litert(p: Pictures, source: bytes) -> Witness | str:
 
     def answers() -> Iterator[Array]:
         for x in track(p.inputs, "LiteRT reference"):
+            interpreter.reset_all_variables()  # else the state of a recurrent layer outlives the picture
             interpreter.set_tensor(inside, x[None])
             interpreter.invoke()
             yield interpreter.get_tensor(outside)[0]
@@ -193,8 +235,9 @@ def qemu(p: Pictures, graph: Graph, compiled: Compiled) -> Witness:
     assert compiled.board is not None
     twin = machine.twin(compiled.board)
     again = compile_graph(
-        graph, compiled.folder / "qemu", twin, name=compiled.sources.name, fed_by_rows=compiled.schedule.fed_by_rows
-    )
+        graph, compiled.folder / "qemu", twin, name=compiled.sources.name, fed_by_rows=compiled.schedule.fed_by_rows,
+        optimize=compiled.choice.objective if compiled.choice else "balanced",
+    )  # fmt: skip
     assert again.elf is not None
     with machine.Qemu(again.elf, twin) as device:
         outputs = on_device(p, device, "C under QEMU")
@@ -211,12 +254,15 @@ def validate_graph(
     model: str,
     dataset: str,
     fed_by_rows: bool = False,
+    optimize: Objective = "balanced",
 ) -> Verdict:
     """Compile into `folder` and hear the witnesses up to the one named by `on`.
 
     Raises DoesNotFit before anything runs where the board is too small.
     """
-    compiled = compile_graph(graph, folder, board, name=model, fed_by_rows=fed_by_rows, test_picture=p.inputs[0])
+    compiled = compile_graph(
+        graph, folder, board, name=model, fed_by_rows=fed_by_rows, test_picture=p.inputs[0], optimize=optimize
+    )
     if board is not None:
         fits_or_raise(compiled)
     return hear(compiled, graph, p, on=on, model=model, dataset=dataset)
@@ -238,4 +284,5 @@ def hear(compiled: Compiled, graph: Graph, p: Pictures, *, on: On, model: str, d
         if compiled.board is None:
             raise BadInput(f"--on {on}", "no board is named.", "Add --board, see `puce boards`; or use --on host.")
         witnesses.append(emulator(p, compiled) if on == "emulator" else qemu(p, graph, compiled))
-    return Verdict(model, dataset, on, tuple(witnesses), p.truth.dtype != np.float32, tuple(skipped))
+    measured = title_of(p.yardstick.purpose)
+    return Verdict(model, dataset, on, tuple(witnesses), p.truth.dtype != np.float32, tuple(skipped), measured)

@@ -127,6 +127,25 @@ class Energy:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """One inference timed on the real board; `modelled_ms` is what the uncorrected model said of it."""
+
+    model: str
+    modelled_ms: float
+    measured_ms: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What real measurements say of the cycle model: its cycles times `scale` lie within `relative_error` of the board's."""
+
+    scale: float
+    relative_error: float
+    source: str
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
 class Board:
     """One board of the catalogue; `banks[0]` holds .data, .bss and the stack unless a section asks otherwise."""
 
@@ -141,18 +160,29 @@ class Board:
     timing: FlashTiming
     energy: Energy
     price_class: str = ""
+    calibration: Calibration | None = None
 
     @property
     def ram_bytes(self) -> int:
         """RAM of all banks together."""
         return sum(bank.bytes for bank in self.banks)
 
+    @property
+    def cycle_scale(self) -> float:
+        """What modelled cycles are multiplied by: 1, unless the board was calibrated."""
+        return self.calibration.scale if self.calibration else 1.0
+
+    @property
+    def model_error(self) -> float:
+        """The relative error of modelled cycles: the core's, unless the board was calibrated."""
+        return self.calibration.relative_error if self.calibration else self.core.model_error
+
     def bank(self, name: str) -> Bank:
         return next(bank for bank in self.banks if bank.name == name)
 
 
 def latency_ms(cycles: Estimate | float, board: Board) -> Estimate:
-    """Milliseconds of so many modelled cycles; a bare number gets the error of the core's model."""
+    """Milliseconds of so many modelled cycles; a bare number gets the error of the board's model."""
     return _estimate(cycles, board).scaled(1000.0 / board.clock_hz)
 
 
@@ -163,4 +193,4 @@ def energy_uj(cycles: Estimate | float, board: Board) -> Estimate:
 
 
 def _estimate(cycles: Estimate | float, board: Board) -> Estimate:
-    return cycles if isinstance(cycles, Estimate) else Estimate.within(cycles, board.core.model_error)
+    return cycles if isinstance(cycles, Estimate) else Estimate.within(cycles, board.model_error)

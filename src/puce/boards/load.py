@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+import types
 import typing
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,9 @@ def _board(path: Path) -> Board:
         raise BadInput(path.name, "the board has no memory bank.", "Give it at least one [[banks]].")
     if len({bank.name for bank in board.banks}) < len(board.banks):
         raise BadInput(path.name, "two memory banks have the same name.", "Name each of the [[banks]] differently.")
+    if board.calibration and not 0.1 <= board.calibration.scale <= 10:
+        fact = f"calibration: a scale of {board.calibration.scale} says that the modelled time is not of this board."
+        raise BadInput(path.name, fact, "Calibrate the board again.")
     return board
 
 
@@ -96,6 +100,8 @@ def _value(hint: object, value: object, place: str, remedy: str) -> object:
         if value in arguments:
             return value
         raise BadInput(place, f"{value!r} is not one of {', '.join(map(str, arguments))}.", remedy)
+    if origin is types.UnionType:  # a record that may be left out
+        return _value(arguments[0], value, place, remedy)
     if origin in (tuple, frozenset):
         if not isinstance(value, list):
             raise BadInput(place, "a list is expected.", remedy)

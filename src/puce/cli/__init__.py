@@ -15,7 +15,7 @@ from .output import complain
 
 VERBS = (
     "run", "train", "evaluate", "compare", "quantize", "compile", "validate", "analyze", "diff", "predict", "report", "boards",
-    "ops", "doctor",
+    "calibrate", "ops", "doctor",
 )  # fmt: skip
 """In the order in which `puce --help` lists them; a verb is the file of that name: EXAMPLE and command()."""
 

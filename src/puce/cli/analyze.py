@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import FedByRows, Json, ModelFile, OptionalBoard
+from .options import FedByRows, Json, ModelFile, Optimize, OptionalBoard
 from .output import answer
 
 EXAMPLE = "puce analyze model.int8.tflite --board stm32l4r9i-disco"
@@ -21,9 +21,13 @@ def command(
         typer.Option("--precision", show_default=False, help="int8: what a float model would take once quantised."),
     ] = None,
     fed_by_rows: FedByRows = False,
+    optimize: Optimize = "balanced",
+    why: Annotated[
+        bool, typer.Option("--why", help="Each layer's kernels with cycles and bytes, and why one was chosen.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Print shape, parameters, MACs, flash, RAM and modelled cycles of each layer. Exit code 1: it does not fit."""
     from .. import api
 
-    answer(lambda: api.analyze(model, board, precision=precision, fed_by_rows=fed_by_rows), json)
+    answer(lambda: api.analyze(model, board, precision=precision, fed_by_rows=fed_by_rows, optimize=optimize, why=why), json)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import FedByRows, Json, ModelFile, OptionalBoard
+from .options import FedByRows, Json, ModelFile, Optimize, OptionalBoard
 from .output import answer
 
 EXAMPLE = "puce compile model.int8.tflite --board stm32l4r9i-disco -o firmware"
@@ -31,6 +31,10 @@ def command(
             "--camera", metavar="FORMAT:WxH", show_default=False, help="C from its bytes too: rgb565:160x120, yuyv:320x240, ..."
         ),
     ] = None,
+    optimize: Optimize = "balanced",
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Also build every choice of kernels that no other beats in flash, RAM and time.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write C99 for a model; with --board, link its firmware and compare its sizes with what was promised.
@@ -39,4 +43,10 @@ def command(
     """
     from .. import api
 
-    answer(lambda: api.compile(model, board, out, name=name, fed_by_rows=fed_by_rows, compiler=compiler, camera=camera), json)
+    answer(
+        lambda: api.compile(
+            model, board, out, name=name, fed_by_rows=fed_by_rows, compiler=compiler, camera=camera, optimize=optimize,
+            pareto=pareto,
+        ),
+        json,
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import DataFolder, DatasetName, Group, Json
+from .options import Classes, DataFolder, DatasetName, Group, HeldOut, Json, Size
 from .output import answer
 
 
@@ -32,14 +32,30 @@ def show(
         ),
     ] = None,
     map: Annotated[Literal["pca", "umap"], typer.Option("--map", help="How the map is made; umap needs umap-learn.")] = "pca",
+    size: Size = None,
     group: Group = None,
+    classes: Classes = None,
+    held_out: HeldOut = None,
     data_dir: DataFolder = None,
     json: Json = False,
 ) -> None:
     """Load a set, and say what is in it: classes, shapes, counts by split, files that could not be used."""
     from .. import api
 
-    answer(lambda: api.show_data(dataset, html, model=model, method=map, group=group, data_dir=data_dir), json)
+    answer(
+        lambda: api.show_data(
+            dataset,
+            html,
+            model=model,
+            method=map,
+            size=size,
+            group=group,
+            classes=classes,
+            held_out=held_out,
+            data_dir=data_dir,
+        ),
+        json,
+    )
 
 
 def check(
@@ -49,6 +65,8 @@ def check(
         typer.Option("--fix", metavar="DIR", show_default=False, help="Write a cleaned copy into this new folder."),
     ] = None,
     group: Group = None,
+    classes: Classes = None,
+    held_out: HeldOut = None,
     against: Annotated[
         Path | None,
         typer.Option("--against", metavar="RUN", show_default=False, help="A run on this set: is a shortcut as good?"),
@@ -59,7 +77,12 @@ def check(
     """Find unusable files, copies, leaks, double labels, imbalance and shortcuts. Exit code 1: something spoils a training."""
     from .. import api
 
-    answer(lambda: api.check_data(dataset, fix, group=group, against=against, data_dir=data_dir), json)
+    answer(
+        lambda: api.check_data(
+            dataset, fix, group=group, classes=classes, held_out=held_out, against=against, data_dir=data_dir
+        ),
+        json,
+    )
 
 
 COMMANDS = {

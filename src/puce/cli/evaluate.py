@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,10 @@ def command(
         str | None,
         typer.Option("--positive", metavar="CLASS", show_default=False, help="The class to be found; of two, the second."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", show_default=False, help="Write a page: tables, heat map, worst errors."),
+    ] = None,
     data_dir: DataFolder = None,
     json: Json = False,
 ) -> None:
@@ -29,6 +34,6 @@ def command(
     from .. import api
 
     answer(
-        lambda: api.evaluate(model, dataset, in_c=in_c, count=count, positive=positive, data_dir=data_dir),
+        lambda: api.evaluate(model, dataset, in_c=in_c, count=count, positive=positive, data_dir=data_dir, html=html),
         json,
     )

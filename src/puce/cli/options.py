@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,9 +44,62 @@ Group = Annotated[
         help="Pictures whose names agree in what this matches (a patient, a burst) stay in one split.",
     ),
 ]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        "--size", metavar="N", show_default=False, help="Pictures in files become NxN (or HxW): centre crop, then resize."
+    ),
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        metavar="LIST",
+        show_default=False,
+        help='Choose and merge folders: "melanoma, benign=nevus+dermatofibroma".',
+    ),
+]
+HeldOut = Annotated[
+    float | None,
+    typer.Option(
+        "--held-out",
+        metavar="SHARE",
+        show_default=False,
+        help="Split anew, by class: this share for the test, as many pictures for validation.",
+    ),
+]
+Warning_ = Annotated[
+    str,
+    typer.Option(
+        "--warning", metavar="TEXT", show_default=False, help="What users of the network must read: in report and C header."
+    ),
+]
+Reject = Annotated[
+    float | None,
+    typer.Option(
+        "--reject", metavar="P", show_default=False, help="Below this probability: not recognised; in the C as _decide()."
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        show_default=False,
+        help="Start from these but for the last layer: a .h5, .keras or run folder, or imagenet.",
+    ),
+]
+Alpha = Annotated[float | None, typer.Option("--alpha", metavar="X", show_default=False, help="Width of a MobileNet: 0.25.")]
+Balance = Annotated[
+    bool | None, typer.Option("--balance", metavar="", show_default=False, help="Weigh pictures by the rarity of their class.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
 Epochs = Annotated[
     int | None, typer.Option("--epochs", metavar="N", min=1, show_default=False, help="At most so many; else 60.")
+]
+Optimize = Annotated[
+    Literal["speed", "balanced", "ram", "flash"],
+    typer.Option("--optimize", "-O", help="What the kernels are chosen for; `puce analyze --why` shows the choice."),
 ]
 FedByRows = Annotated[bool, typer.Option("--fed-by-rows", help="Take the picture row by row, as a camera gives it: less RAM.")]
 TestCount = Annotated[

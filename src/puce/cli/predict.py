@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Json, ModelFile
 from .output import answer
+
+if TYPE_CHECKING:
+    from ..api import Prediction
 
 EXAMPLE = "puce predict model.int8.tflite photo.png --classes cat,dog"
 
@@ -24,12 +27,26 @@ def command(
         ),
     ] = None,
     reject_below: Annotated[
-        float, typer.Option("--reject-below", metavar="P", min=0, max=1, help="Say 'not recognised' below this probability.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--reject-below", metavar="P", min=0, max=1, show_default=False, help="Say 'not recognised' below this probability."
+        ),
+    ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option("--draw", metavar="FILE", show_default=False, help="Draw pictures and bars into a .png, .svg or .pdf."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Classify pictures with the reference of the very numbers that the microcontroller computes."""
     from .. import api
 
     names = classes.split(",") if classes else None
-    answer(lambda: api.predict(model, images, classes=names, reject_below=reject_below), json)
+
+    def found() -> list[Prediction]:
+        predictions = api.predict(model, images, classes=names, reject_below=reject_below)
+        if draw is not None:
+            api.draw_predictions(predictions, draw)
+        return predictions
+
+    answer(found, json)

@@ -8,7 +8,26 @@ from typing import Annotated
 
 import typer
 
-from .options import BoardName, DataFolder, DatasetName, Epochs, Json, Resume, RunsFolder, Seed
+from .options import (
+    Alpha,
+    Balance,
+    BoardName,
+    Classes,
+    DataFolder,
+    DatasetName,
+    Epochs,
+    Group,
+    HeldOut,
+    Json,
+    Optimize,
+    Reject,
+    Resume,
+    RunsFolder,
+    Seed,
+    Size,
+    Warning_,
+    Weights,
+)
 from .output import answer
 
 EXAMPLE = "puce run digits --board stm32l4r9i-disco"
@@ -25,6 +44,16 @@ def command(
     seed: Seed = 1,
     epochs: Epochs = None,
     data_dir: DataFolder = None,
+    size: Size = None,
+    group: Group = None,
+    classes: Classes = None,
+    held_out: HeldOut = None,
+    warning: Warning_ = "",
+    reject: Reject = None,
+    weights: Weights = None,
+    alpha: Alpha = None,
+    balance: Balance = None,
+    optimize: Optimize = "balanced",
     json: Json = False,
 ) -> None:
     """Do everything: train, quantise, compile, validate on the emulated core, report.
@@ -34,6 +63,25 @@ def command(
     from .. import api
 
     answer(
-        lambda: api.run(dataset, board, model=model, out=out, resume=resume, seed=seed, epochs=epochs, data_dir=data_dir),
+        lambda: api.run(
+            dataset,
+            board,
+            model=model,
+            out=out,
+            resume=resume,
+            seed=seed,
+            epochs=epochs,
+            data_dir=data_dir,
+            size=size,
+            group=group,
+            classes=classes,
+            held_out=held_out,
+            warning=warning,
+            reject=reject,
+            weights=weights,
+            alpha=alpha,
+            balance=balance,
+            optimize=optimize,
+        ),
         json,
     )

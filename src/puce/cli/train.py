@@ -8,7 +8,25 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import DataFolder, DatasetName, Epochs, Json, OptionalBoard, Resume, RunsFolder, Seed
+from .options import (
+    Alpha,
+    Balance,
+    Classes,
+    DataFolder,
+    DatasetName,
+    Epochs,
+    Group,
+    HeldOut,
+    Json,
+    OptionalBoard,
+    Reject,
+    Resume,
+    RunsFolder,
+    Seed,
+    Size,
+    Warning_,
+    Weights,
+)
 from .output import answer
 
 EXAMPLE = "puce train digits --model digits-cnn --epochs 20"
@@ -29,6 +47,17 @@ def command(
     epochs: Epochs = None,
     board: OptionalBoard = None,
     data_dir: DataFolder = None,
+    size: Size = None,
+    group: Group = None,
+    classes: Classes = None,
+    held_out: HeldOut = None,
+    warning: Warning_ = "",
+    reject: Reject = None,
+    weights: Weights = None,
+    alpha: Alpha = None,
+    pixels: Annotated[
+        str | None, _setting("--pixels", "What bytes become: 0..1, -1..1 (with --weights), 0..255.", "RANGE")
+    ] = None,
     lr: Annotated[float | None, _setting("--lr", "Learning rate: the peak of cosine and ramp.")] = None,
     schedule: Annotated[str | None, _setting("--schedule", "cosine, fixed, ramp or plateau.", "WORD")] = None,
     warmup: Annotated[int | None, _setting("--warmup", "Epochs in which cosine rises from 0.", "N")] = None,
@@ -39,7 +68,7 @@ def command(
     ] = None,
     dropout: Annotated[float | None, _setting("--dropout", "Of the network's convolutions.")] = None,
     average: Annotated[float | None, _setting("--average", "Keep a moving average of the weights: 0.999.")] = None,
-    balance: Annotated[bool | None, _setting("--balance", "Weigh pictures by the rarity of their class.", "")] = None,
+    balance: Balance = None,
     patience: Annotated[int | None, _setting("--patience", "Stop after N epochs without a better result.", "N")] = None,
     precision: Annotated[str | None, _setting("--precision", "float32, bfloat16 or auto.", "WORD")] = None,
     threads: Annotated[
@@ -58,7 +87,8 @@ def command(
         "learning_rate": lr, "schedule": schedule, "warmup_epochs": warmup, "batch": batch,
         "label_smoothing": label_smoothing, "augment": augment,
         "dropout": dropout, "average": average, "balance": balance, "patience": patience, "precision": precision,
-        "threads": threads,
+        "threads": threads, "weights": weights, "alpha": alpha, "pixels": pixels,
+        "size": size, "group": group, "classes": classes, "held_out": held_out, "warning": warning,
     }  # fmt: skip
     if sweep:
         answer(
@@ -68,7 +98,16 @@ def command(
         return
     answer(
         lambda: api.train(
-            dataset, model, out=out, resume=resume, seed=seed, epochs=epochs, board=board, data_dir=data_dir, **settings
+            dataset,
+            model,
+            out=out,
+            resume=resume,
+            seed=seed,
+            epochs=epochs,
+            board=board,
+            data_dir=data_dir,
+            reject=reject,
+            **settings,
         ),
         json,
     )

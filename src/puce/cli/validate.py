@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import DataFolder, DatasetName, FedByRows, Json, ModelFile, OptionalBoard, TestCount
+from .options import DataFolder, DatasetName, FedByRows, Json, ModelFile, Optimize, OptionalBoard, TestCount
 from .output import answer
 
 EXAMPLE = "puce validate model.int8.tflite digits --on emulator --board stm32l4r9i-disco"
@@ -23,6 +23,7 @@ def command(
         Literal["int8", "float32"], typer.Option("--precision", help="int8 quantises a float model first.")
     ] = "int8",
     fed_by_rows: FedByRows = False,
+    optimize: Optimize = "balanced",
     data_dir: DataFolder = None,
     json: Json = False,
 ) -> None:
@@ -32,7 +33,7 @@ def command(
     answer(
         lambda: api.validate(
             model, dataset, on=on, board=board, count=count, precision=precision, fed_by_rows=fed_by_rows,
-            data_dir=data_dir,
+            data_dir=data_dir, optimize=optimize,
         ),
         json,
     )  # fmt: skip

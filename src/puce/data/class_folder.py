@@ -14,10 +14,12 @@ import numpy as np
 
 from ..errors import BadInput
 from ..progress import track
+from .choose import selected
 from .dataset import SPLITS, Dataset, Skipped, Split
-from .listing import Listed, Listing, listing
+from .listing import Listed, Listing
 from .picture import open_picture
 from .preprocessing import fitted
+from .selection import NO_WISHES, Selection
 from .splits import joined, stratified
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -38,27 +40,28 @@ class Found:
     pixels_sha256: str
 
 
-def from_files(place: Path, size: tuple[int, int] | None = None, group: str | None = None) -> Dataset:
+def from_files(place: Path, wishes: Selection = NO_WISHES) -> Dataset:
     """Load a class folder, a zip of one, or a CSV list (file, label, and perhaps split and group).
 
     1. Hidden folders (.ipynb_checkpoints) are no classes; a file that is no picture is skipped and listed.
     2. All grey -> one channel, else three. Mixed sizes are cropped at the centre to the wanted shape, then reduced.
-    3. Splits that are given are kept. Without a test side: 80/10/10 by class; exact duplicates, and pictures of one
-       group (`group`: a regular expression on file names, as by patient or burst), stay in one split.
+    3. Splits that are given are kept. Without a test side, or with `held_out`: 80/10/10 (or as wished) by class; exact
+       duplicates, and pictures of one group (as by patient or burst), stay in one split.
     """
-    listed = listing(place, group)
+    listed = selected(place, wishes)
     found, skipped = _look(listed)
     _every_class_has_pictures(listed, found, skipped)
     sizes = Counter(picture.size for picture in found)
-    shape = size or (next(iter(sizes)) if len(sizes) == 1 else MIXED_SIZE)
+    shape = wishes.size or (next(iter(sizes)) if len(sizes) == 1 else MIXED_SIZE)
     colour = any(picture.colour for picture in found)
     kind = "Class folder" if place.is_dir() else "Pictures of"
-    notes = [f"{kind} {place.name}; pictures {shape[0]}x{shape[1]}, {'colour' if colour else 'grey'}."]
+    notes = [f"Classes: {wishes.classes}."] if wishes.classes else []
+    notes += [f"{kind} {place.name}; pictures {shape[0]}x{shape[1]}, {'colour' if colour else 'grey'}."]
     if set(sizes) != {shape}:
         notes.append(
             f"{len(sizes)} size(s) of pictures, brought to {shape[0]}x{shape[1]} by a centre crop and bilinear resize."
         )
-    split, more = _split(found)
+    split, more = _split(found, wishes.held_out or HELD_OUT)
     x = {side: np.stack([_pixels(p.listed.path, shape, colour) for p in pictures]) for side, pictures in split.items()}
     y = {side: np.array([p.listed.label for p in pictures], np.int64) for side, pictures in split.items()}
     return Dataset(
@@ -70,6 +73,7 @@ def from_files(place: Path, size: tuple[int, int] | None = None, group: str | No
         notes=(*notes, *more),
         skipped=tuple(skipped),
         names=tuple(tuple(p.listed.name for p in split[side]) for side in SPLITS),
+        selection=wishes,
     )
 
 
@@ -112,7 +116,7 @@ def _every_class_has_pictures(listed: Listing, found: list[Found], skipped: list
                 )
 
 
-def _split(found: list[Found]) -> tuple[dict[Split, list[Found]], list[str]]:
+def _split(found: list[Found], share: float) -> tuple[dict[Split, list[Found]], list[str]]:
     """Keep the splits that are given, and make those that lack; duplicates are told in the notes."""
     notes, parts = list[str](), defaultdict[Split, list[Found]](list)
     for picture in found:
@@ -122,9 +126,10 @@ def _split(found: list[Found]) -> tuple[dict[Split, list[Found]], list[str]]:
     n = len(found)
     if "test" not in parts:
         wanted: tuple[Split, ...] = ("test",) if "validation" in parts else ("test", "validation")
-        held = max(1, ceil(HELD_OUT * n))
+        held = max(1, ceil(share * n))
         parts |= dict(zip((*wanted, "train"), _deal(parts["train"], (held,) * len(wanted)), strict=True))
-        notes.append(f"Split 80/10/10 by class with a fixed seed; {together} stay in one split.")
+        shares = "/".join(f"{100 * part:.0f}" for part in (1 - share * len(wanted), *[share] * len(wanted)))
+        notes.append(f"Split {shares} by class with a fixed seed; {together} stay in one split.")
     else:
         leaks = {p.pixels_sha256 for p in parts["train"]} & {p.pixels_sha256 for p in parts["test"]}
         if leaks:

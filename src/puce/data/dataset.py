@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from ..units import count
+from .selection import NO_WISHES, Selection
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Split = Literal["train", "validation", "test"]
@@ -70,6 +71,8 @@ class Dataset:
     skipped: tuple[Skipped, ...] = ()
     names: tuple[tuple[str, ...], ...] = ()
     """Of the pictures' files, by split (train, validation, test); empty where the pictures come from one file."""
+    selection: Selection = NO_WISHES
+    """What was wished of the files: the same wishes give the same set."""
 
     def __post_init__(self) -> None:
         for split in SPLITS:
@@ -107,6 +110,14 @@ class Dataset:
     def by_class(self, split: Split) -> tuple[int, ...]:
         """Count the pictures of each class."""
         return tuple(np.bincount(self.labels(split), minlength=self.classes).tolist())
+
+    def first(self, train: int, held_out: int) -> Dataset:
+        """The first pictures of each split, `held_out` for validation and as many for the test: for a quick try."""
+        counts = {"train": train, "validation": held_out, "test": held_out}
+        arrays = {f"{xy}_{s}": getattr(self, f"{xy}_{s}")[: counts[s]] for xy in "xy" for s in SPLITS}
+        names = tuple(part[: counts[s]] for s, part in zip(SPLITS, self.names, strict=True)) if self.names else ()
+        note = f"Only the first pictures: {train} for training, {held_out} each for validation and test."
+        return replace(self, names=names, notes=(*self.notes, note), **arrays)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -13,18 +13,20 @@ from ..errors import BadInput
 from .check import Check
 from .dataset import Skipped
 from .listing import Listing
+from .selection import DECLARATION, NO_WISHES, Selection, declaration
 
 ORDER = {"test": 0, "validation": 1, "train": 2, None: 3}
 
 
-def fix(listed: Listing, found: Check, target: Path) -> Check:
+def fix(listed: Listing, found: Check, target: Path, wishes: Selection = NO_WISHES) -> Check:
     """Copy the pictures that remain into `target`, one folder a class, under train and test folders where there are such.
 
     1. Unusable and hidden files are left out.
     2. A picture filed under several classes is left out whole: which label is right cannot be known.
     3. Of other exact duplicates one copy stays: that of the test, so that the test set keeps its pictures.
     Near duplicates stay: they are for a person to judge. `target` appears whole or not at all; left-out.tsv in it names
-    what was left out and why. Raise BadInput where it exists and holds anything, or lies inside the original.
+    what was left out and why, and a puce.toml says what of `wishes` is about loading. Raise BadInput where it exists and
+    holds anything, or lies inside the original.
     """
     _is_free(listed.place, target)
     for name in listed.classes:
@@ -50,6 +52,9 @@ def fix(listed: Listing, found: Check, target: Path) -> Check:
                 shutil.copyfile(file.path, part / place)
         lines = [f"{name}\t{reason}".replace("\n", " ") for name, reason in sorted(reasons.items())]
         (part / "left-out.tsv").write_text("\n".join(["file\treason", *lines, ""]), encoding="utf-8")
+        said = declaration(replace(wishes, classes=None, held_out=None if _split(listed) else wishes.held_out))
+        if said:
+            (part / DECLARATION).write_text(said, encoding="utf-8")
         part.chmod(0o777 & ~_umask())
         if target.is_dir():
             target.rmdir()
@@ -75,6 +80,10 @@ def _place(used: set[str], *parts: str) -> str:
         place = "/".join([*folders, f"{stem}-{number}{ending}"])
     used.add(place.lower())
     return place
+
+
+def _split(listed: Listing) -> bool:
+    return any(file.side for file in listed.files)
 
 
 def _umask() -> int:

@@ -54,7 +54,7 @@ def shortcuts(facts: Facts, network: Accuracy | None = None) -> tuple[Shortcut, 
     """Cross-validate a ridge classifier on 8x8 mean colours, and one on properties of the files.
 
     Copies of a picture stay in one fold. `network` is the accuracy of a trained network on this set, where it is known:
-    the colours are then judged against it. The size of a file in bytes is not among its properties: it tells how much
+    the colours are then judged against it as well. The size of a file in bytes is not among its properties: it tells how much
     detail there is to see, and that is content.
     """
     chosen = np.sort(np.random.default_rng(0).permutation(len(facts.pictures))[:MOST])
@@ -109,7 +109,7 @@ def _skill(accuracy: Accuracy, baseline: float) -> float:
 def _judged_colours(accuracy: Accuracy, baseline: float, network: Accuracy | None, smallest: int) -> Shortcut:
     skill, small = _skill(accuracy, baseline), smallest < SMALLEST_SIDE
     near = network is not None and 1 - accuracy.value <= NEAR_NETWORK * (1 - network.value)
-    spoils = not small and (skill >= COLOUR_SKILL if network is None else near)
+    spoils = not small and (skill >= COLOUR_SKILL or near)
     seen = f"A linear classifier that sees 8x8 mean colours alone gets {percent(accuracy.value)}"
     if network is not None:
         seen += f", the network {percent(network.value)}"

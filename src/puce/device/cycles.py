@@ -42,8 +42,12 @@ class CycleReport:
 
 
 def relative_error(board: Board, total: int, waiting: int, unknown_share: float) -> float:
-    """Error of the core's model, plus that of the flash figures on the cycles spent waiting, plus the loads not followed."""
-    return board.core.model_error + board.timing.relative_error * (waiting / total if total else 0.0) + 0.1 * unknown_share
+    """Error of the core's model, plus that of the flash figures on the cycles spent waiting, plus the loads not followed.
+
+    A calibrated board states one error of its own for the first two: waiting was in what was measured.
+    """
+    waits = 0.0 if board.calibration or not total else board.timing.relative_error * waiting / total
+    return board.model_error + waits + 0.1 * unknown_share
 
 
 Kind = Literal[

@@ -43,10 +43,9 @@ class Block(ctypes.Structure):
 class Counters(ctypes.Structure):
     _fields_ = [(n, ctypes.c_double) for n in ("base", "data_waits", "instruction_waits", "instructions", "loads", "unknown")]
 
-    @property
-    def parts(self) -> tuple[int, int, int]:
+    def parts(self, scale: float) -> tuple[int, int, int]:
         """Whole cycles without waiting, waiting for data, waiting for instructions: rounded apart, so that they add up."""
-        return whole(self.base), whole(self.data_waits), whole(self.instruction_waits)
+        return whole(scale * self.base), whole(scale * self.data_waits), whole(scale * self.instruction_waits)
 
 
 def whole(cycles: float) -> int:
@@ -139,7 +138,7 @@ class Tracer:
 
     def cycles(self) -> int:
         """Cycles since `clear`, whatever runs: what the core's own counter would show."""
-        return whole(self._library.tracer_clock(ctypes.c_void_p(self._state)))
+        return whole(self._board.cycle_scale * self._library.tracer_clock(ctypes.c_void_p(self._state)))
 
     def report(self) -> CycleReport:
         """Sum up what was counted since `clear`."""
@@ -147,7 +146,7 @@ class Tracer:
             raise self._error
         totals = Counters()
         self._library.tracer_totals(ctypes.c_void_p(self._state), ctypes.byref(totals))
-        base, data, instructions = totals.parts
+        base, data, instructions = totals.parts(self._board.cycle_scale)
         total = base + data + instructions
         unknown = totals.unknown / totals.loads if totals.loads else 0.0
         return CycleReport(
@@ -163,6 +162,7 @@ class Tracer:
 
     def _by_function(self) -> dict[str, FunctionCycles]:
         found: dict[str, FunctionCycles] = {}
+        scale = self._board.cycle_scale
         inclusive, exclusive = Counters(), Counters()
         for i, function in enumerate(self._elf.functions):
             state, results = ctypes.c_void_p(self._state), (ctypes.byref(inclusive), ctypes.byref(exclusive))
@@ -170,8 +170,8 @@ class Tracer:
             if exclusive.instructions or calls:
                 name = CLONE.sub("", function.name)
                 old = found.get(name, FunctionCycles(0, 0, 0))
-                within = max(old.inclusive, sum(inclusive.parts))  # a part is called by its whole
-                found[name] = FunctionCycles(within, old.exclusive + sum(exclusive.parts), max(old.calls, calls))
+                within = max(old.inclusive, sum(inclusive.parts(scale)))  # a part is called by its whole
+                found[name] = FunctionCycles(within, old.exclusive + sum(exclusive.parts(scale)), max(old.calls, calls))
         return found
 
     def _decode_block(self, address: int, size: int, out: Any) -> None:

@@ -12,7 +12,23 @@ from ..ops import Constant, Window
 from ..schedule import Schedule
 from ..units import count
 from .names import unique
+from .shared import FEWEST, Body, Call, Sharing, separated, shared, wrapped
 from .tables import plain, table
+
+FIND_ROWS = """\
+/* Pointers to the rows first, first + step, ... of a picture of h rows that lies in a ring; null for those outside it. */
+static PUCE_SHARED void find_rows_{type}(const {type} **x, int count, const {type} *ring, int first, int step, int h,
+        int ring_rows, int row_items)
+{{
+    for (int i = 0; i < count; i++, first += step)
+        x[i] = first < 0 || first >= h ? 0 : ring + (unsigned)first % (unsigned)ring_rows * (unsigned)row_items;
+}}
+
+"""
+
+
+# The file of a bench holds the tables of several graphs.
+SHARED_TABLE = "#ifndef PUCE_SHARED_{name}\n#define PUCE_SHARED_{name}\n{text}#endif\n"
 
 
 @dataclass(frozen=True)
@@ -22,6 +38,8 @@ class Layers:
     graph: Graph
     schedule: Schedule
     name: str
+    prototypes: Mapping[str, tuple[tuple[str, str], ...]]  # of the kernels: see shared.prototypes
+    sharing: Sharing = "similar"
     ids: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,16 +63,21 @@ class Layers:
         return {n.name: self.schedule.kernels[n.name].constants(self.graph.call(n)) for n in self.nodes}
 
     def weight_bytes(self, node: Node) -> int:
-        """Bytes of flash for the tables of one layer."""
-        return sum(c.values.nbytes for c in self.constants[node.name])
+        """Bytes of flash for the tables of one layer; a shared one counts in the first that reads it."""
+        first = {c.name: n for n in reversed(self.nodes) for c in self.constants[n.name] if c.shared}
+        return sum(c.values.nbytes for c in self.constants[node.name] if not c.shared or first[c.name] is node)
+
+    def table_name(self, node: Node, c: Constant) -> str:
+        return f"shared_{c.name}" if c.shared else f"{self.ids[node.name]}_{c.name}"
 
     def tables(self) -> str:
-        parts = [
-            table(f"{self.ids[n.name]}_{c.name}", c.values, f"{n.name}: {c.note}")
+        parts = {
+            self.table_name(n, c): SHARED_TABLE.format(name=c.name.upper(), text=text) if c.shared else text
             for n in self.nodes
             for c in self.constants[n.name]
-        ]
-        return "\n".join(parts)
+            for text in (table(self.table_name(n, c), c.values, c.note if c.shared else f"{n.name}: {c.note}"),)
+        }
+        return "\n".join(parts.values())
 
     def address(self, buffer: str, type_: str) -> str:
         """C expression: a pointer to the start of a buffer."""
@@ -78,7 +101,7 @@ class Layers:
             elif place.rows == t.rows:
                 kind, where = "whole, rows", f"{b.offset} + y * {place.row_bytes}"
             else:
-                kind, where = f"a ring of {place.rows} rows", f"{b.offset} + y % {place.rows} * {place.row_bytes}"
+                kind, where = f"a ring of {place.rows} rows", f"{b.offset} + (unsigned)y % {place.rows}u * {place.row_bytes}u"
             ctype, unused = C_TYPE[t.dtype], "    (void)y;\n" if t.rows == 1 else ""
             lines.append(
                 f"/* {plain(name)}: [{shape}] {t.dtype}, {kind} of {place.row_bytes} bytes */\n"
@@ -91,30 +114,67 @@ class Layers:
         own = {t for n in self.nodes for t in (*n.inputs, *n.outputs)}
         return tensor in own or tensor in self.graph.inputs or tensor in self.graph.outputs
 
+    @cached_property
+    def bodies(self) -> Mapping[str, Body]:
+        """The functions that several layers share, by layer."""
+        return shared([self.call(n)[1] for n in self.nodes], self.sharing, taken={*self.ids.values(), self.name})
+
+    def shared_functions(self) -> str:
+        bodies = "".join(f"{body.definition()}\n" for body in dict.fromkeys(self.bodies.values()))
+        return "".join(FIND_ROWS.format(type=t) for t in sorted(set(self.found_rows.values()))) + bodies
+
+    @cached_property
+    def found_rows(self) -> dict[str, str]:
+        """The layers whose row pointers a shared function finds, and their type: where several layers have windows."""
+        types = {
+            n.name: C_TYPE[self.graph.call(n).x.dtype]
+            for n in self.nodes
+            if any(w.size > 1 for w in self.schedule.windows[n.name])
+        }
+        often = {t for t in types.values() if list(types.values()).count(t) >= FEWEST}
+        return {n: t for n, t in types.items() if t in often} if self.sharing == "similar" else {}
+
     def function(self, node: Node) -> str:
-        call, kernel = self.graph.call(node), self.schedule.kernels[node.name]
-        windows = self.schedule.windows[node.name]
-        body, pointers = [], []
-        for i, (t, window) in enumerate(zip(call.data, windows, strict=True)):
-            declaration, pointer = self._input(t, window, "x" if len(windows) == 1 else f"x{i}", call.y.rows)
-            body += declaration
-            pointers.append(pointer)
-        out_row = "y" if any(w.kind == "rows" for w in windows) else "0"
-        arguments = [*pointers, *(f"{self.tensor_ids[t.name]}({out_row})" for t in call.outputs)]
-        arguments += [f"{self.ids[node.name]}_{c.name}" for c in self.constants[node.name]]
-        for owner in (self.schedule.state, self.schedule.scratch):
-            if node.name in owner:
-                arguments.append(self.address(owner[node.name], "void"))
-        arguments += ["y"] if kernel.takes_y else []
-        arguments += [a] if (a := kernel.arguments(call)) else []
-        text = " ".join((*body, *arguments))
+        body, call = self.call(node)
+        text = " ".join((*body, *call.arguments))
         unused = [] if " y" in f" {text}".replace("(", " ").replace(",", " ") else ["(void)y;"]
-        lines = [*body, *unused, _wrapped(f"{kernel.name}(", arguments)]
+        found = self.bodies.get(node.name)
+        lines = [*body, *unused, found.call(call) if found else wrapped(f"{call.kernel}(", call.arguments, ");")]
         return (
             f"{self.comment(node)}\nstatic PUCE_LAYER void {self.ids[node.name]}(int y)\n{{\n"
             + "\n".join(f"    {line}" for line in lines)
             + "\n}\n"
         )
+
+    def call(self, node: Node) -> tuple[list[str], Call]:
+        """Declarations, and the call of the kernel that follows them."""
+        call, kernel = self.graph.call(node), self.schedule.kernels[node.name]
+        windows = self.schedule.windows[node.name]
+        body, pointers = [], []
+        for i, (t, window) in enumerate(zip(call.data, windows, strict=True)):
+            variable = "x" if len(windows) == 1 else f"x{i}"
+            find = node.name in self.found_rows and window.size > 1 and window.kind == "rows"
+            declaration, pointer = self._found(t, window, variable) if find else self._input(t, window, variable, call.y.rows)
+            body += declaration
+            pointers.append(pointer)
+        out_row = "y" if any(w.kind == "rows" for w in windows) else "0"
+        places = [*pointers, *(f"{self.tensor_ids[t.name]}({out_row})" for t in call.outputs)]
+        places += [self.table_name(node, c) for c in self.constants[node.name]]
+        owners = (self.schedule.state, self.schedule.scratch)
+        memory = [self.address(o[node.name], "void") for o in owners if node.name in o]
+        row = ["y"] if kernel.takes_y else []
+        sizes = separated(kernel.arguments(call))
+        fixed = (*(False for _ in places), *(True for _ in memory), *(False for _ in row), *(True for _ in sizes))
+        prototype = self.prototypes.get(kernel.name, ())
+        return body, Call(node.name, kernel.name, (*places, *memory, *row, *sizes), fixed, prototype)
+
+    def _found(self, t: Tensor, window: Window, variable: str) -> tuple[list[str], str]:
+        """The same by a call of the shared function."""
+        place, row = self.schedule.places[t.name], self.tensor_ids[t.name]
+        first = _affine(window.stride, -window.top)
+        where = f"{row}(0), {first}, {window.dilation}, {t.rows}, {place.rows}, {place.row_bytes // t.itemsize}"
+        array = f"const {C_TYPE[t.dtype]} *{variable}[{window.size}];"
+        return [array, f"find_rows_{C_TYPE[t.dtype]}({variable}, {window.size}, {where});"], variable
 
     def _input(self, t: Tensor, window: Window, variable: str, firings: int) -> tuple[list[str], str]:
         """Declarations, and the argument by which the kernel sees this input."""
@@ -153,15 +213,3 @@ def _affine(stride: int, offset: int) -> str:
     """The C text of y * stride + offset."""
     base = "y" if stride == 1 else f"y * {stride}"
     return base if offset == 0 else f"{base} {'-' if offset < 0 else '+'} {abs(offset)}"
-
-
-def _wrapped(head: str, arguments: list[str], width: int = 112) -> str:
-    """A call over as many lines as it needs, continued under its first argument."""
-    lines, line = [], head
-    for i, argument in enumerate(arguments):
-        text = argument + (", " if i < len(arguments) - 1 else ");")
-        if len(line) + len(text) > width and line != head:
-            lines.append(line.rstrip())
-            line = " " * 8
-        line += text
-    return "\n    ".join([*lines, line])

@@ -15,11 +15,20 @@ from .. import __version__
 from ..ir import C_TYPE, Array, Graph, Tensor
 from ..schedule import Schedule
 from ..units import count
+from .declared import Declared, decision, warning_lines
 from .layers import Layers
 from .names import identifier
+from .shared import Sharing, prototypes
 from .tables import plain, table
 
-INPUT_ARRIVES = "INPUT"
+# GCC would make copies of a shared function for some of its callers; Clang does not, nor does it know the word.
+SHARED = """\
+#ifdef __clang__
+#define PUCE_SHARED __attribute__((noinline))
+#else
+#define PUCE_SHARED __attribute__((noinline, noclone))
+#endif
+"""
 
 
 @dataclass(frozen=True)
@@ -47,24 +56,32 @@ def kernel_files(headers: set[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def emit(graph: Graph, schedule: Schedule, name: str | None = None, test_picture: Array | None = None) -> Sources:
+def emit(
+    graph: Graph,
+    schedule: Schedule,
+    name: str | None = None,
+    test_picture: Array | None = None,
+    sharing: Sharing = "similar",
+    declared: Declared | None = None,
+) -> Sources:
     """Write the C of a scheduled graph. The same graph and schedule give the same bytes.
 
     `test_picture`, [*shape] of the first input, becomes the self-test with the reference's own answer; a seeded random
-    one stands in where it is None.
+    one stands in where it is None. `declared` adds to the header alone.
     """
     name = identifier(name or graph.name, "model")
-    writer = Writer(graph, schedule, name)
+    kernels = kernel_files({k.header for k in schedule.kernels.values()} | {"puce_kernel.h"})
+    writer = Writer(graph, schedule, name, Layers(graph, schedule, name, prototypes(kernels.values()), sharing))
     layers = writer.layers
     body = writer.source()
     fingerprint = int.from_bytes(hashlib.sha256((body + layers.tables()).encode()).digest()[:4], "little")
     files = {
-        f"{name}.h": writer.header(fingerprint),
+        f"{name}.h": writer.header(fingerprint, declared or Declared()),
         f"{name}.c": body,
         f"{name}_weights.h": writer.weights(),
         f"{name}_self_test.c": writer.self_test(test_picture),
         "puce_model.h": writer.glue(fingerprint),
-        **kernel_files({k.header for k in schedule.kernels.values()} | {"puce_kernel.h"}),
+        **kernels,
     }
     return Sources(
         name=name,
@@ -78,12 +95,16 @@ def emit(graph: Graph, schedule: Schedule, name: str | None = None, test_picture
     )
 
 
+def _closed(lines: list[str]) -> list[str]:
+    return [*lines[:-1], f"{lines[-1]} */"]
+
+
 class Writer:
     """Puts the files together."""
 
-    def __init__(self, graph: Graph, schedule: Schedule, name: str) -> None:
+    def __init__(self, graph: Graph, schedule: Schedule, name: str, layers: Layers) -> None:
         self.graph, self.schedule, self.name, self.upper = graph, schedule, name, name.upper()
-        self.layers = Layers(graph, schedule, name)
+        self.layers = layers
         self.inputs = [graph.tensors[n] for n in graph.inputs]
         self.outputs = [graph.tensors[n] for n in graph.outputs]
 
@@ -120,7 +141,7 @@ class Writer:
         const = "" if kind == "input" else "const "
         return f"{const}{C_TYPE[t.dtype]} *{self.name}_{kind}{f'_{index}' if index else ''}(void)"
 
-    def header(self, fingerprint: int) -> str:
+    def header(self, fingerprint: int, declared: Declared) -> str:
         u, lines = self.upper, []
         for kind, tensors in (("INPUT", self.inputs), ("OUTPUT", self.outputs)):
             for i, t in enumerate(tensors):
@@ -149,12 +170,13 @@ class Writer:
         functions += [
             f"\n/* Runs the picture in {self.name}_self_test.c: 0 when every byte of the answer is the expected one. */",
             f"{self.signature('self_test')};",
+            *decision(declared, self.graph, self.name),
         ]
         macs = sum(n.op.macs(self.graph.call(n)) for n in self.graph.nodes)
         return "\n".join([
             f"/* {self.name}.h: a neural network in plain C99, made by puce {__version__}. Do not edit.",
             plain(f"   {len(self.layers.nodes)} layers, {count(macs)} multiply-accumulates. No heap, no library but memcpy."),
-            "   Not re-entrant: its memory is static. */",
+            *_closed(["   Not re-entrant: its memory is static.", *warning_lines(declared)]),
             f"#ifndef {u}_H", f"#define {u}_H", "", "#include <stdint.h>", "",
             f'#define {u}_PUCE_VERSION "{__version__}"',
             f"#define {u}_FINGERPRINT 0x{fingerprint:08x}u /* of weights and code */",
@@ -186,8 +208,9 @@ class Writer:
             f"{stages} */\n"
             f"{includes}\n\n"
             "/* A function of its own for each layer, so that a profiler can tell them apart. */\n"
-            "#define PUCE_LAYER __attribute__((noinline))\n\n"
-            f"{self.memory()}\n{self.layers.row_functions()}\n{functions}\n{self.driver()}"
+            "#define PUCE_LAYER __attribute__((noinline))\n"
+            f"{SHARED if self.layers.shared_functions() else ''}\n"
+            f"{self.memory()}\n{self.layers.row_functions()}\n{self.layers.shared_functions()}{functions}\n{self.driver()}"
         )
 
     def memory(self) -> str:
@@ -205,15 +228,15 @@ class Writer:
         return "\n".join(lines) + "\n"
 
     def driver(self) -> str:
-        cases = "\n".join(
-            f"    case {i}: {self.layers.ids[n.name]}(next[{i}]++); break;" for i, n in enumerate(self.layers.nodes)
-        )
         order = table(
             "order", self.order, f"the layer that computes its next row; {len(self.layers.nodes)}: a row of the input"
         )
+        cases = "".join(f"    case {i}: {self.layers.ids[n.name]}(y); break;\n" for i, n in enumerate(self.layers.nodes))
         parts = [
             order,
-            "static void compute(int layer)\n{\n    switch (layer) {\n" + cases + "\n    default: break;\n    }\n}\n",
+            "/* Calls by name, not through a table of pointers: so the depth of the stack can be computed. */\n"
+            "static PUCE_LAYER void compute(int layer)\n{\n    const int y = next[layer]++;\n"
+            f"    switch (layer) {{\n{cases}    default: break;\n    }}\n}}\n",
         ]
         parts += self.fed() if self.schedule.fed_by_rows else self.whole()
         parts += [

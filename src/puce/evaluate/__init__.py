@@ -18,24 +18,30 @@ from .accuracy import (
 )
 from .binary import Auc, OperatingPoint, Roc, auc, operating_point, point_at, roc
 from .calibration import Bin, Reject, expected_error, reject_at, reject_threshold, reliability, temperature, tempered
+from .reconstruction import Components, Nearer, SquaredError, components, nearer, squared_errors
 
 __all__ = [
     "Accuracy",
     "Auc",
     "Bin",
     "ClassScore",
+    "Components",
+    "Nearer",
     "OperatingPoint",
     "PairedTest",
     "Reject",
     "Roc",
+    "SquaredError",
     "TopPredictions",
     "accuracy",
     "auc",
     "by_class",
+    "components",
     "confusion",
     "expected_error",
     "majority",
     "mcnemar",
+    "nearer",
     "operating_point",
     "point_at",
     "predictions",
@@ -44,6 +50,7 @@ __all__ = [
     "reject_threshold",
     "reliability",
     "roc",
+    "squared_errors",
     "temperature",
     "tempered",
     "top_predictions",

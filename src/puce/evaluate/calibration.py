@@ -48,7 +48,8 @@ class Reject:
 
     def __str__(self) -> str:
         answered = percent(self.answered.value)
-        return f"below {percent(self.threshold)} no answer: {answered} answered, of these right {self.accuracy}"
+        right = f", of these right {self.accuracy}" if self.accuracy else ""
+        return f"below {percent(self.threshold)} no answer: {answered} answered{right}"
 
 
 def reliability(p: Array, labels: Array, bins: int = 10) -> tuple[Bin, ...]:

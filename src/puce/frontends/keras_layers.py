@@ -224,7 +224,7 @@ def layer_normalization(w: Writer, layer: KerasLayer, inputs: Names) -> Names:
 
 
 def relu(w: Writer, layer: KerasLayer, inputs: Names) -> Names:
-    """ReLU(6) is an activation of that name; a slope below zero is a LeakyReLU, another end a minimum."""
+    """ReLU(6) is an activation of that name, ReLU(1) an operator; a slope below zero is a LeakyReLU, another end a minimum."""
     config = layer.config
     slope = config.get("negative_slope", config.get("alpha")) or 0.0
     top, threshold = config.get("max_value"), config.get("threshold") or 0.0
@@ -233,6 +233,10 @@ def relu(w: Writer, layer: KerasLayer, inputs: Names) -> Names:
         raise Unsupported(w.place, fact, "Use a plain ReLU in the model.")
     if top is not None and float(top) == 6 and not slope:
         return w.operator(renamed(layer, "Activation:relu6", "", {}), inputs)
+    if top is not None and float(top) == 1 and not slope:
+        from ..ops._single import Attrs as SingleAttrs
+
+        return w.node("relu_0_to_1", layer.name, inputs, SingleAttrs())
     end = "" if top is None else "/start"
     kind = ("LeakyReLU", {"negative_slope": slope}) if slope else ("Activation:relu", {})
     y = w.operator(renamed(layer, kind[0], end, kind[1]), inputs)

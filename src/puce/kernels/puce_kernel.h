@@ -20,12 +20,27 @@ void *memset(void *to, int value, size_t n);
 #define PUCE_ROLLED _Pragma("GCC unroll 1")
 #endif
 
+/* (x * multiplier + 2^30) >> 31, 0 <= multiplier. A Cortex-M0+ multiplies 32 bits into 32: there it is four products of
+   halves, and everything below bit 16 only counts as far as it carries. */
+PUCE_KERNEL int32_t puce_multiply_high(int32_t x, int32_t multiplier)
+{
+#if defined(__thumb__) && !defined(__thumb2__)
+    const uint32_t x0 = (uint32_t)x & 0xFFFF, m0 = (uint32_t)multiplier & 0xFFFF, m1 = (uint32_t)multiplier >> 16;
+    const int32_t x1 = x >> 16, side = x1 * (int32_t)m0;
+    const uint32_t middle = x0 * m1 + (x0 * m0 >> 16) + (1u << 14); /* less than 2^31 + 2^17 */
+    const uint32_t top = (uint32_t)(x1 * (int32_t)m1) << 1;
+    return (int32_t)(top + (uint32_t)(side >> 15) + ((middle + ((uint32_t)side & 0x7FFF)) >> 15));
+#else
+    return (int32_t)(((int64_t)x * multiplier + (1 << 30)) >> 31);
+#endif
+}
+
 /* x * multiplier * 2^(shift - 31), rounded twice: ties up, then ties away from zero. 0 <= multiplier. */
 PUCE_KERNEL int32_t puce_requantize(int32_t x, int32_t multiplier, int32_t shift)
 {
     const int left = shift > 0 ? (int)shift : 0, right = shift > 0 ? 0 : (int)-shift;
     const int32_t wide = (int32_t)((uint32_t)x << left);
-    const int32_t high = (int32_t)(((int64_t)wide * multiplier + (1 << 30)) >> 31);
+    const int32_t high = puce_multiply_high(wide, multiplier);
     const int32_t mask = (int32_t)((1u << right) - 1u);
     return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
 }

@@ -53,11 +53,15 @@ REDUCE = Window(kind="reduce")
 
 @dataclass(frozen=True)
 class Constant:
-    """A table that a kernel wants in flash: `name` is the end of its C name, `note` its comment."""
+    """A table that a kernel wants in flash: `name` is the end of its C name, `note` its comment.
+
+    A `shared` one has the same values in every layer that names it, and stands in the firmware once.
+    """
 
     name: str
     values: Array
     note: str
+    shared: bool = False
 
 
 def nothing(call: Call) -> int:
@@ -142,6 +146,19 @@ class TfliteForm:
 
 
 @dataclass(frozen=True)
+class Inner:
+    """Values inside an operator, a cell state: their range is calibrated as "node/name", like that of a tensor.
+
+    `values(call, *arrays)` computes them in float on a batch, [n, ...]; `settle(attrs, most)` gives the attributes of the
+    int8 operator for values from -most to most.
+    """
+
+    name: str
+    values: Callable[..., Array]
+    settle: Callable[[Any, float], Any]
+
+
+@dataclass(frozen=True)
 class Rule:
     """How the operator is quantised to int8 after TFLite's specification.
 
@@ -149,6 +166,8 @@ class Rule:
     weights  index of the constant input that becomes symmetric int8, one scale a slice along `axis`
     bias     index of the constant input that becomes int32 with scale = input scale * weight scale
     alike    whether all computed inputs must have the output's scale and zero point
+    more     indices of other constant inputs that become symmetric int8 along `axis`, without a bias of their own
+    inner    values that stay inside the operator and whose range its attributes hold
     """
 
     output: Literal["calibrated", "same"] | tuple[float, int] = "calibrated"
@@ -156,6 +175,8 @@ class Rule:
     axis: int | None = 0
     bias: int | None = None
     alike: bool = False
+    more: tuple[int, ...] = ()
+    inner: Inner | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,30 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, Activation, activate, float_range
 from ..fixedpoint import channel_multipliers, clamp_range, requantize
 from ..ir import Array, Call, Tensor
-from ..packing import pair_table, pairs_fit, requantization, rounds_in_four
+from ..packing import requantization
 from ..spatial import NO_PADDING, Padding, Pair, output_size, pad, padding_name, same_padding, span, windows
-from . import Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
+from . import (
+    Constant,
+    Imported,
+    KerasLayer,
+    Kernel,
+    Op,
+    Rule,
+    TfliteForm,
+    Window,
+    _conv_pairs,
+    _conv_quads,
+    _row_blocks,
+    _winograd,
+    register,
+)
+from ._sliding import (
+    input_has_rows_columns_channels,
+    padding_is_smaller_than_the_kernel,
+    sampled_output,
+    sums_fit_32_bits,
+    window_fits,
+)
 
 
 @dataclass(frozen=True)
@@ -111,50 +132,73 @@ def accepts(kind: str, rows: bool, weights: str | None = None) -> Callable[[Call
     return lambda call: (call.x.dtype, call.inputs[1].dtype, one_row(call)) == (kind, weights or kind, not rows)
 
 
-def runs(call: Call) -> Array:
-    """Weights [oc, taps] in the order of a DSP window: runs of taps side by side in a row, each filled up to 4, all to 8."""
-    w = call.constant(1)
-    oc, kh, kw, c = w.shape
-    by_run = w.reshape(oc, kh, kw * c) if call.attrs.dilation[1] == 1 else w.reshape(oc, kh * kw, c)
-    filled = np.pad(by_run, ((0, 0), (0, 0), (0, -by_run.shape[2] % 4))).reshape(oc, -1)
-    return np.pad(filled, ((0, 0), (0, -filled.shape[1] % 8)))
-
-
-def dsp_accepts(rows: bool) -> Callable[[Call], bool]:
-    plain = accepts("int8", rows)
-    return lambda call: plain(call) and pairs_fit(call, runs(call)) and rounds_in_four(call, runs(call))
-
-
-def dsp_constants(call: Call) -> tuple[Constant, ...]:
-    note = "a pair of channels: start of both sums; weights of taps 0 2, 1 3, ...; twice multiplier, rounding, shift"
-    return (Constant("pairs", pair_table(call, runs(call)), note),)
-
-
-def pixels_at_once(call: Call) -> int:
-    """How many output pixels share a load of weights: 4 where the row has them."""
-    return min(4, 1 << (call.y.shape[1].bit_length() - 1))
-
-
-def dsp_scratch(call: Call) -> int:
-    """Bytes of the windows: int16."""
-    return 2 * pixels_at_once(call) * int(runs(call).shape[1])
-
-
-def dsp_arguments(call: Call) -> str:
-    low, high = clamp_range(call.y, call.attrs.activation)
-    return f"{geometry(call)}, /*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}, /*pixels*/ {pixels_at_once(call)}"
-
-
 DSP = frozenset({"dsp"})
+
+
+def dsp_kernel(rows: bool, small: bool) -> Kernel:
+    """The kernel for the DSP extension, for windows of several rows or of one; a small one needs the least scratch."""
+    plain, fits = accepts("int8", rows), _conv_pairs.can_be_small if small else _conv_pairs.accepts
+
+    def arguments(call: Call) -> str:
+        low, high = clamp_range(call.y, call.attrs.activation)
+        return (
+            f"{geometry(call)}, /*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}, "
+            f"/*pixels*/ {_conv_pairs.block(call, small)}, /*signs*/ {int(_conv_pairs.has_signs(call))}"
+        )
+
+    return Kernel(
+        f"puce_conv_{2 if rows else 1}d_s8_dsp{'_small' if small else ''}", "conv_2d_dsp.h",
+        lambda call: plain(call) and fits(call), arguments, _conv_pairs.constants,
+        scratch=lambda call: _conv_pairs.scratch(call, small), needs=DSP,
+    )  # fmt: skip
+
+
+def quads_accepts(rows: bool) -> Callable[[Call], bool]:
+    plain = accepts("int8", rows)
+    return lambda call: plain(call) and _conv_quads.accepts(call)
+
+
+def quads_arguments(call: Call) -> str:
+    low, high = clamp_range(call.y, call.attrs.activation)
+    return f"{geometry(call)}, /*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}"
+
+
+def winograd_arguments(call: Call) -> str:
+    low, high = clamp_range(call.y, call.attrs.activation)
+    return (
+        f"/*in*/ {call.x.shape[1]}, {call.x.shape[2]}, /*out*/ {call.y.shape[1]}, {call.y.shape[2]}, "
+        f"/*left*/ {call.attrs.padding[2]}, /*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}, "
+        f"/*positive*/ {int(_winograd.has_no_sign(call))}"
+    )
+
+
+def block_arguments(call: Call) -> str:
+    a: Attrs = call.attrs
+    low, high = clamp_range(call.y, a.activation)
+    oc, kh, kw, c = call.inputs[1].shape
+    return (
+        f"/*in*/ {call.x.shape[1]}, {c}, /*out*/ {call.y.shape[0]}, {call.y.shape[1]}, {oc}, /*kernel*/ {kh}, {kw}, "
+        f"/*stride, left, dilation*/ {a.stride[0]}, {a.stride[1]}, {a.padding[2]}, {a.dilation[1]}, "
+        f"/*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}, /*rows*/ {_row_blocks.conv_rows(call)}, "
+        f"/*signs*/ {int(_conv_pairs.has_signs(call))}"
+    )
+
+
 KERNELS = (
+    dsp_kernel(rows=True, small=False),
+    dsp_kernel(rows=False, small=False),
+    dsp_kernel(rows=True, small=True),
+    dsp_kernel(rows=False, small=True),
     Kernel(
-        "puce_conv_2d_s8_dsp", "conv_2d_dsp.h", dsp_accepts(True), dsp_arguments, dsp_constants, scratch=dsp_scratch,
-        needs=DSP,
+        "puce_conv_2d_s8_winograd", "conv_2d_winograd.h", _winograd.accepts, winograd_arguments, _winograd.constants,
+        _winograd.state, _winograd.scratch, _winograd.window, takes_y=True, needs=DSP,
     ),
     Kernel(
-        "puce_conv_1d_s8_dsp", "conv_2d_dsp.h", dsp_accepts(False), dsp_arguments, dsp_constants, scratch=dsp_scratch,
-        needs=DSP,
+        "puce_conv_2d_s8_block", "conv_2d_block_dsp.h", _row_blocks.conv_accepts, block_arguments, _conv_pairs.constants,
+        _row_blocks.conv_state, _row_blocks.conv_scratch, _row_blocks.conv_window, takes_y=True, needs=DSP,
     ),
+    Kernel("puce_conv_2d_s8_quads", "conv_2d_quads.h", quads_accepts(True), quads_arguments, _conv_quads.constants),
+    Kernel("puce_conv_1d_s8_quads", "conv_2d_quads.h", quads_accepts(False), quads_arguments, _conv_quads.constants),
     Kernel("puce_conv_2d_s8", "conv_2d.h", accepts("int8", True), int8_arguments, int8_constants),
     Kernel("puce_conv_1d_s8", "conv_2d.h", accepts("int8", False), int8_arguments, int8_constants),
     Kernel("puce_conv_2d_s8_wide", "wide_weights.h", accepts("int8", True, "int16"), int8_arguments, int8_constants),
@@ -167,32 +211,9 @@ KERNELS = (
 # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def input_has_rows_columns_channels(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The input must be a picture [h, w, c]."
-    return len(inputs[0].shape) == 3
-
-
 def channels_match(a: Attrs, inputs: Sequence[Tensor]) -> bool:
     "The weights must have as many input channels as the input: grouped convolution is not computed."
     return inputs[0].shape[-1] == inputs[1].shape[-1]
-
-
-def window_fits(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The kernel must fit the padded picture at least once."
-    return min(infer(a, inputs)[0].shape) >= 1
-
-
-def padding_is_smaller_than_the_kernel(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "Padding must be smaller than the kernel, or a window would see no pixel."
-    _, kh, kw, _ = inputs[1].shape
-    rows, columns = span(kh, a.dilation[0]), span(kw, a.dilation[1])
-    return max(a.padding[:2]) < rows and max(a.padding[2:]) < columns
-
-
-def sums_fit_32_bits(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The sum of products must fit 32 bits: at most 65 000 taps in an int8 window, 33 000 with weights of 16 bits."
-    most = 33000 if inputs[1].dtype == "int16" else 65000
-    return inputs[0].dtype == "float32" or inputs[1].size // inputs[1].shape[0] <= most
 
 
 # ── file formats ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,6 +271,8 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
     while True:
         kind = sampling.dtype(rng)
         kh, kw, sh, sw, dh, dw = (int(v) for v in rng.integers(1, (5, 5, 4, 4, 3, 3)))
+        if rng.random() < 0.2:
+            kh, kw, sh, sw, dh, dw = 3, 3, 1, 1, 1, 1  # what most networks have, and a kernel of its own
         h, w, c, oc = (int(v) for v in rng.integers(1, (12, 12, 20, 14)))
         reach = (span(kh, dh), span(kh, dh), span(kw, dw), span(kw, dw))
         top, bottom, left, right = (int(rng.integers(0, r)) for r in reach)
@@ -259,7 +282,7 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         inputs = (x, weights, sampling.bias(rng, oc, x, weights))
         if all(limit(a, inputs) for limit in OP.limits):
             (y,) = infer(a, inputs)
-            q = sampling.spread(rng, x, weights, kh * kw * c) if kind == "int8" else None
+            q = sampled_output(rng, x, weights, kh * kw * c) if kind == "int8" else None
             yield Call(a, inputs, (Tensor("y", y.shape, kind, q),))
 
 

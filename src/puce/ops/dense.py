@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, Activation, activate, float_range
 from ..fixedpoint import clamp_range
 from ..ir import Array, Call, Tensor
-from ..packing import dense_in_pairs, dense_pairs_fit, dense_requantization, pair_order
+from ..packing import dense_pair_tables, dense_pairs_fit, dense_requantization, dense_rounding, dense_rounding_fits, folded
 from . import WHOLE, Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, register
+from ._conv_quads import in_quads
 from .conv_2d import weights_are_narrow, with_bias
 
 
@@ -91,20 +92,51 @@ def dsp_accepts(filled: bool) -> Callable[[Call], bool]:
     return lambda call: accepts("int8", "int8")(call) and (call.x.size % 8 != 0) == filled and dense_pairs_fit(call)
 
 
+def rounds_each(call: Call) -> bool:
+    """Whether each output has a rounding of its own: weights with several scales, or a scale that no one rounding serves."""
+    if len(call.inputs[1].q.scale) > 1:
+        return True
+    return len(dense_rounding(call, *clamp_range(call.y, call.attrs.activation))[1]) > 1
+
+
 def dsp_constants(call: Call) -> tuple[Constant, ...]:
-    note = "two outputs a halfword; inputs 0 2, then 1 3; four pairs side by side while there are four"
-    (_, requant), w = int8_constants(call), call.constant(1)
-    ordered = replace(requant, values=requant.values[pair_order(len(w)).ravel()])
-    return Constant("pairs", dense_in_pairs(w), note), ordered
+    pairs, rounding = dense_pair_tables(call, *clamp_range(call.y, call.attrs.activation))
+    note = "8 outputs a step, then 2: where sums start, weights of two outputs a halfword, inputs 0 2, then 1 3"
+    return Constant("pairs", pairs, note), Constant("rounding", rounding, "multiplier, offset, shift: of all or of each")
+
+
+def dsp_arguments(call: Call) -> str:
+    return f"{int8_arguments(call)}, /*rounding each*/ {int(rounds_each(call))}"
+
+
+def quads_accept(call: Call) -> bool:
+    """A word of fewer than three outputs would cost more than the outputs one by one."""
+    return accepts("int8", "int8")(call) and call.y.size >= 3 and dense_rounding_fits(call)
+
+
+def quad_constants(call: Call) -> tuple[Constant, ...]:
+    moved, rounding = dense_rounding(call, *clamp_range(call.y, call.attrs.activation))
+    start = folded(call, call.constant(1)) + moved
+    assert np.abs(start).max() < 2**31, "dense_rounding_fits bounds it"
+    return (
+        Constant("quads", in_quads(call.constant(1)), "[out / 4][in] words: weights of four outputs in bytes"),
+        Constant("start", start.astype(np.int32), "[out]: where sums start"),
+        Constant("rounding", rounding, "multiplier, offset, shift: of all or of each"),
+    )
+
+
+def quad_arguments(call: Call) -> str:
+    return f"{int8_arguments(call)}, /*rounding each*/ {int(rounds_each(call))}"
 
 
 DSP = frozenset({"dsp"})
 KERNELS = (
-    Kernel("puce_dense_s8_dsp", "dense_dsp.h", dsp_accepts(False), int8_arguments, dsp_constants, needs=DSP),
+    Kernel("puce_dense_s8_dsp", "dense_dsp.h", dsp_accepts(False), dsp_arguments, dsp_constants, needs=DSP),
     Kernel(
-        "puce_dense_padded_s8_dsp", "dense_dsp.h", dsp_accepts(True), int8_arguments, dsp_constants,
+        "puce_dense_padded_s8_dsp", "dense_dsp.h", dsp_accepts(True), dsp_arguments, dsp_constants,
         scratch=lambda call: call.x.size + -call.x.size % 8, needs=DSP,
     ),
+    Kernel("puce_dense_s8_quads", "dense_quads.h", quads_accept, quad_arguments, quad_constants),
     Kernel("puce_dense_s8", "dense.h", accepts("int8", "int8"), int8_arguments, int8_constants),
     Kernel("puce_dense_s8_wide", "wide_weights.h", accepts("int8", "int16"), int8_arguments, int8_constants),
     Kernel("puce_dense_f32", "dense.h", accepts("float32", "float32"), float_arguments, float_constants),

@@ -13,10 +13,30 @@ from .. import sampling
 from ..activation import ACTIVATION_OF_TFLITE, TFLITE_ACTIVATION, activate, float_range
 from ..fixedpoint import channel_multipliers, clamp_range, requantize
 from ..ir import Array, Call, Tensor
-from ..packing import depthwise_table, folded, requantization, rounds_in_four
+from ..packing import folded, requantization
 from ..spatial import NO_PADDING, output_size, pad, padding_name, same_padding, span, windows
-from . import Constant, Imported, KerasLayer, Kernel, Op, Rule, TfliteForm, Window, register
-from .conv_2d import Attrs, input_has_rows_columns_channels, weights_are_narrow, with_bias
+from . import (
+    Constant,
+    Imported,
+    KerasLayer,
+    Kernel,
+    Op,
+    Rule,
+    TfliteForm,
+    Window,
+    _conv_quads,
+    _depthwise_pairs,
+    _row_blocks,
+    register,
+)
+from ._sliding import (
+    input_has_rows_columns_channels,
+    padding_is_smaller_than_the_kernel,
+    sampled_output,
+    sums_fit_32_bits,
+    window_fits,
+)
+from .conv_2d import Attrs, weights_are_narrow, with_bias
 
 
 def multiplier(x: Tensor, w: Tensor) -> int:
@@ -104,41 +124,64 @@ def accepts(kind: str, one_row: bool, weights: str | None = None) -> Callable[[C
     return lambda call: (call.x.dtype, call.inputs[1].dtype, call.inputs[1].shape[0] == 1) == wanted
 
 
-def dsp_accepts(call: Call) -> bool:
-    """3x3 in steps of 1 or 2, channels in fours: what nets for small cores are made of."""
-    a: Attrs = call.attrs
-    narrow = (call.x.dtype, call.inputs[1].dtype) == ("int8", "int8")
-    if not narrow or multiplier(call.x, call.inputs[1]) > 1 or call.x.shape[2] % 4:
-        return False
-    shape_fits = call.inputs[1].shape[:2] == (3, 3) and a.stride[1] in (1, 2) and a.dilation[1] == 1
-    return shape_fits and rounds_in_four(call, call.constant(1).reshape(9, -1).T)
-
-
-def dsp_constants(call: Call) -> tuple[Constant, ...]:
-    note = "a channel: nine weights in three words, start of the sum, multiplier, rounding, shift"
-    return (Constant("table", depthwise_table(call), note),)
-
-
-def dsp_scratch(call: Call) -> int:
-    """Bytes of the columns of four channels, 32 each."""
-    a: Attrs = call.attrs
-    return 32 * ((call.y.shape[1] - 1) * a.stride[1] + 3)
-
-
 def dsp_arguments(call: Call) -> str:
     low, high = clamp_range(call.y, call.attrs.activation)
     a: Attrs = call.attrs
     return (
         f"/*in*/ {call.x.shape[1]}, {call.x.shape[2]}, /*out*/ {call.y.shape[1]}, "
-        f"/*stride, left*/ {a.stride[1]}, {a.padding[2]}, /*zero points*/ {call.x.q.z}, {call.y.q.z}, "
-        f"/*clamp*/ {low}, {high}"
+        f"/*stride, left*/ {a.stride[1]}, {a.padding[2]}, /*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}, "
+        f"/*signs*/ {int(_depthwise_pairs.has_signs(call))}"
     )
+
+
+def block_arguments(call: Call) -> str:
+    low, high = clamp_range(call.y, call.attrs.activation)
+    return (
+        f"/*in*/ {call.x.shape[1]}, {call.x.shape[2]}, /*out*/ {call.y.shape[0]}, {call.y.shape[1]}, "
+        f"/*left*/ {call.attrs.padding[2]}, /*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}, "
+        f"/*rows*/ {_row_blocks.depthwise_rows(call)}, /*signs*/ {int(_depthwise_pairs.has_signs(call))}"
+    )
+
+
+def fours_accept(call: Call) -> bool:
+    return accepts("int8", False)(call) and _conv_quads.depthwise_accepts(call)
+
+
+def fours_arguments(call: Call) -> str:
+    a: Attrs = call.attrs
+    low, high = clamp_range(call.y, a.activation)
+    kh, kw, c = call.inputs[1].shape
+    return (
+        f"/*in*/ {call.x.shape[1]}, {c}, /*out*/ {call.y.shape[1]}, /*kernel*/ {kh}, {kw}, "
+        f"/*stride, left, dilation*/ {a.stride[1]}, {a.padding[2]}, {a.dilation[1]}, "
+        f"/*zero point*/ {call.x.q.z}, /*clamp*/ {low}, {high}"
+    )
+
+
+def pairs_kernel(one_row: bool) -> Kernel:
+    plain = accepts("int8", one_row)
+    return Kernel(
+        f"puce_depthwise_conv_{1 if one_row else 2}d_s8_pairs", "depthwise_conv_2d_pairs.h",
+        lambda call: plain(call) and _depthwise_pairs.accepts_any(call), fours_arguments, _depthwise_pairs.constants_any,
+        needs=frozenset({"dsp"}),
+    )  # fmt: skip
 
 
 KERNELS = (
     Kernel(
-        "puce_depthwise_conv_2d_s8_dsp", "depthwise_conv_2d_dsp.h", dsp_accepts, dsp_arguments, dsp_constants,
-        scratch=dsp_scratch, needs=frozenset({"dsp"}),
+        "puce_depthwise_conv_2d_s8_dsp", "depthwise_conv_2d_dsp.h", _depthwise_pairs.accepts, dsp_arguments,
+        _depthwise_pairs.constants, scratch=_depthwise_pairs.scratch, needs=frozenset({"dsp"}),
+    ),
+    Kernel(
+        "puce_depthwise_conv_2d_s8_block", "depthwise_conv_2d_block_dsp.h", _row_blocks.depthwise_accepts, block_arguments,
+        _depthwise_pairs.constants, _row_blocks.depthwise_state, _row_blocks.depthwise_scratch, _row_blocks.depthwise_window,
+        takes_y=True, needs=frozenset({"dsp"}),
+    ),
+    pairs_kernel(one_row=False),
+    pairs_kernel(one_row=True),
+    Kernel(
+        "puce_depthwise_conv_2d_s8_fours", "depthwise_conv_2d_fours.h", fours_accept, fours_arguments,
+        _conv_quads.depthwise_constants,
     ),
     Kernel("puce_depthwise_conv_2d_s8", "depthwise_conv_2d.h", accepts("int8", False), int8_arguments, int8_constants),
     Kernel("puce_depthwise_conv_1d_s8", "depthwise_conv_2d.h", accepts("int8", True), int8_arguments, int8_constants),
@@ -155,23 +198,6 @@ KERNELS = (
 def channels_divide(a: Attrs, inputs: Sequence[Tensor]) -> bool:
     "The output channels must be a multiple of the input channels."
     return inputs[1].shape[2] % inputs[0].shape[2] == 0
-
-
-def window_fits(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The kernel must fit the padded picture at least once."
-    return min(infer(a, inputs)[0].shape) >= 1
-
-
-def padding_is_smaller_than_the_kernel(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "Padding must be smaller than the kernel, or a window would see no pixel."
-    kh, kw, _ = inputs[1].shape
-    return max(a.padding[:2]) < span(kh, a.dilation[0]) and max(a.padding[2:]) < span(kw, a.dilation[1])
-
-
-def sums_fit_32_bits(a: Attrs, inputs: Sequence[Tensor]) -> bool:
-    "The sum of products must fit 32 bits: at most 65 000 taps in an int8 window, 33 000 with weights of 16 bits."
-    most = 33000 if inputs[1].dtype == "int16" else 65000
-    return inputs[0].dtype == "float32" or inputs[1].shape[0] * inputs[1].shape[1] <= most
 
 
 # ── file formats ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -242,7 +268,7 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         inputs = (x, weights, sampling.bias(rng, c * m, x, weights))
         if all(limit(a, inputs) for limit in OP.limits):
             (y,) = infer(a, inputs)
-            q = sampling.spread(rng, x, weights, kh * kw) if kind == "int8" else None
+            q = sampled_output(rng, x, weights, kh * kw) if kind == "int8" else None
             yield Call(a, inputs, (Tensor("y", y.shape, kind, q),))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,11 @@ import numpy as np
 from .. import sampling
 from ..activation import float_literal
 from ..errors import Unsupported
-from ..fixedpoint import quantize_multiplier, requantize, rounding_shift
+from ..fixedpoint import quantize_multiplier, requantize, rounding_shift, wrap_int32
 from ..ir import Array, Call, Quantization, Tensor
-from . import WHOLE, Constant, Imported, KerasLayer, Kernel, Op, TfliteForm, register
+from ..packing import in_pairs
+from . import WHOLE, Constant, Imported, Inner, KerasLayer, Kernel, Op, Rule, TfliteForm, register
+from ._words import curve, curves, saturate
 
 GATES = ("input", "forget", "cell", "output")
 GATE_SCALE = np.float32(2.0**-12)  # of a gate before its activation: 3 integer bits
@@ -42,55 +44,6 @@ class Attrs:
 def infer(a: Attrs, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     (steps, _), cell = inputs[0].shape, inputs[1].shape[1]
     return (inputs[0].like("y", (steps, cell) if a.whole else (cell,)),)
-
-
-# ── gemmlowp's 16-bit functions; the constants are its own, in 1/2^15 (exp(-1/8), 1/3; 48/17 and -32/17 in 1/2^13) ──
-
-EXPONENTIALS = (25520, 19875, 12055, 4435, 600, 11, 0)  # exp(-1/4), exp(-1/2) ... exp(-16)
-
-
-def saturate(x: Array) -> Array:
-    return np.clip(x, -32768, 32767)
-
-
-def high(a: Array, b: Array | int) -> Array:
-    """a * b / 2^15, rounded, ties up."""
-    rounded: Array = (np.asarray(a, np.int64) * np.asarray(b, np.int64) + (1 << 14)) >> 15
-    return np.minimum(rounded, 32767)
-
-
-def exp16(a: Array, m: int) -> Array:
-    """exp(a) for a <= 0 with m integer bits."""
-    quarter = 1 << (13 - m)
-    rest = (a & (quarter - 1)) - quarter
-    x = rest * (1 << m) + 4096
-    x2 = high(x, x)
-    x3, x4 = high(x2, x), high(x2, x2)
-    series = x + rounding_shift(high(rounding_shift(x4, 2) + x3, 10923) + x2, 1)
-    result = saturate(28918 + high(series, 28918))
-    for e, factor in enumerate(EXPONENTIALS[: m + 2]):
-        result = np.where((rest - a) & (quarter << e), high(result, factor), result)
-    return np.where(a == 0, 32767, result)
-
-
-def reciprocal16(a: Array) -> Array:
-    """2 / (1 + a) with two integer bits, by Newton's method."""
-    half = (a + 32768) >> 1
-    x = 23130 + high(half, -15420)
-    for _ in range(3):
-        x = x + saturate(high(x, 8192 - high(half, x)) * 4)
-    return x
-
-
-def sigmoid16(a: Array) -> Array:
-    """Of words with 3 integer bits."""
-    result = saturate(reciprocal16(exp16(-np.abs(a), 3)) * 2)
-    return np.where(a == 0, 16384, np.where(a > 0, result, 32767 - result))
-
-
-def tanh16(a: Array, m: int) -> Array:
-    result = saturate((reciprocal16(exp16(-np.abs(a), m + 1)) - 8192) * 4)
-    return np.where(a == 0, 0, np.sign(a) * result)
 
 
 # ── reference ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -115,45 +68,66 @@ def clip_of(call: Call) -> int:
 
 
 def int8_states(call: Call, x: Array) -> list[Array]:
-    w, r, b = (call.constant(i).astype(np.int64) for i in (1, 2, 3))
+    """Sums in float64 are exact, and far faster in NumPy than integers; those of the inputs are all made at once."""
     m, scales, clip = call.attrs.cell_bits, multipliers(call), clip_of(call)
-    cell = w.shape[1]
+    (s, tanh_gate), (_, tanh_cell) = curves(3), curves(m)
+    sums, r = products(call, x.astype(np.float64) - call.x.q.z)
+    firsts = [saturate(requantize(sums[:, :, g].astype(np.int64), *scales[g, :2])) for g in range(4)]
+    cell = r.shape[1] // 4
     h, c, outputs = np.full((len(x), cell), call.y.q.z, np.int64), np.zeros((len(x), cell), np.int64), []
     for t in range(x.shape[1]):
-        gates = []
-        for g in range(4):
-            first = (x[:, t].astype(np.int64) - call.x.q.z) @ w[g].T + b[g]
-            second = (h - call.y.q.z) @ r[g].T
-            a = saturate(requantize(first, scales[g, 0], scales[g, 1]))
-            gates.append(saturate(a + requantize(second, scales[g, 2], scales[g, 3])))
-        added = rounding_shift(sigmoid16(gates[0]) * tanh16(gates[2], 3), 15 + m)
-        c = saturate(rounding_shift(sigmoid16(gates[1]) * c, 15) + added)
+        second = ((h - call.y.q.z).astype(np.float64) @ r).astype(np.int64).reshape(len(x), 4, cell)
+        gates = [saturate(firsts[g][:, t] + requantize(second[:, g], *scales[g, 2:])) + 32768 for g in range(4)]
+        added = rounding_shift(s[gates[0]] * tanh_gate[gates[2]], 15 + m)
+        c = saturate(rounding_shift(s[gates[1]] * c, 15) + added)
         c = np.clip(c, -clip, clip) if clip else c
-        out = requantize(sigmoid16(gates[3]) * tanh16(c, m), *output_multiplier(call)) + call.y.q.z
+        out = requantize(s[gates[3]] * tanh_cell[c + 32768], *output_multiplier(call)) + call.y.q.z
         h = np.clip(out, -128, 127)
         outputs.append(h.astype(np.int8))
     return outputs
+
+
+def products(call: Call, x: Array) -> tuple[Array, Array]:
+    """The inputs' part of every gate before its activation, [n, step, gate, cell], and the states' matrix [cell, 4 * cell]."""
+    w, r, b = (call.constant(i).astype(np.float64) for i in (1, 2, 3))
+    sums = x @ np.ascontiguousarray(w.reshape(-1, w.shape[2]).T) + b.reshape(-1)
+    return sums.reshape(*x.shape[:2], 4, -1), np.ascontiguousarray(r.reshape(-1, r.shape[2]).T)
 
 
 def sigmoid(x: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
 
-def float_states(call: Call, x: Array) -> list[Array]:
-    w, r, b = (call.constant(i).astype(np.float64) for i in (1, 2, 3))
-    h, outputs = np.zeros((len(x), w.shape[1])), []
+def float_states(call: Call, x: Array) -> tuple[list[Array], list[Array]]:
+    """The outputs and the cell states, of every step."""
+    sums, r = products(call, x)
+    h, outputs, cells = np.zeros((len(x), len(r))), [], []
     c, clip = h, call.attrs.cell_clip
     for t in range(x.shape[1]):
-        i, f, g, o = (x[:, t] @ w[k].T + h @ r[k].T + b[k] for k in range(4))
+        i, f, g, o = (sums[:, t] + (h @ r).reshape(len(x), 4, -1)).transpose(1, 0, 2)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         c = np.clip(c, -clip, clip) if clip > 0 else c
         h = sigmoid(o) * np.tanh(c)
         outputs.append(h.astype(np.float32))
-    return outputs
+        cells.append(c)
+    return outputs, cells
+
+
+def cell_states(call: Call, x: Array) -> Array:
+    return np.stack(float_states(call, x.astype(np.float64))[1], axis=1)
+
+
+def settle(a: Attrs, most: float) -> Attrs:
+    """As LiteRT's converter: the least power of two that holds the cell state; it saturates at 16, where tanh is 1.
+
+    Not below 4: a finer step than 2^-13 would change nothing, and the fast kernel's table has no finer one.
+    """
+    bits = math.ceil(math.log2(most)) if most > 0 else 0
+    return replace(a, cell_bits=min(max(bits, 2), 4))
 
 
 def reference(call: Call, x: Array) -> tuple[Array, ...]:
-    outputs = float_states(call, x.astype(np.float64)) if x.dtype == np.float32 else int8_states(call, x)
+    outputs = float_states(call, x.astype(np.float64))[0] if x.dtype == np.float32 else int8_states(call, x)
     return (np.stack(outputs, axis=1) if call.attrs.whole else outputs[-1],)
 
 
@@ -173,6 +147,64 @@ def int8_constants(call: Call) -> tuple[Constant, ...]:
         Constant("start", start.astype(np.int32), "[gate][cell]: where the sums of inputs and of states start"),
         Constant("scale", multipliers(call).astype(np.int32), "a gate: multiplier, shift of inputs, of states"),
     )
+
+
+def source_bounds(call: Call) -> list[tuple[Array, Array]]:
+    """Least and greatest of every sum [gate, cell] over inputs, bias in, and over states."""
+    result = []
+    for i, zero, b in ((1, call.x.q.z, call.constant(3).astype(np.int64)), (2, call.y.q.z, np.int64(0))):
+        w = call.constant(i).astype(np.int64)
+        up, down = np.maximum(w, 0).sum(axis=2), np.minimum(w, 0).sum(axis=2)
+        low, high = up * (-128 - zero) + down * (127 - zero) + b, up * (127 - zero) + down * (-128 - zero) + b
+        result.append((low, high))
+    return result
+
+
+def dsp_accepts(call: Call) -> bool:
+    """Whether two cells share a halfword exactly, and every ratio of scales is below 1/2: a rounding shift to the right."""
+    if call.x.dtype != "int8" or call.inputs[1].shape[1] % 2 or call.attrs.cell_bits < 2:
+        return False
+    weights_pair = min(call.constant(i).min() for i in (1, 2)) >= -127
+    most = max(int(np.abs(edge).max()) for pair in source_bounds(call) for edge in pair)
+    shifts = multipliers(call)[:, (1, 3)]
+    output = -23 <= output_multiplier(call)[1] <= -1  # the zero point rides on the rounding constant
+    return bool(weights_pair and 257 * most < 2**31 and shifts.max() <= -1 and shifts.min() >= -22 and output)
+
+
+def in_stream(call: Call) -> Array:
+    """int32, of two cells after the other: the input's starts and weights, then the state's, as lstm_dsp.h reads them."""
+    start = int8_constants(call)[2].values.astype(np.int64)  # [gate, cell, source]
+    parts = []
+    for i, source in ((1, 0), (2, 1)):
+        w = call.constant(i)
+        gates, cell, n = w.shape
+        words = in_pairs(np.pad(w, ((0, 0), (0, 0), (0, -n % 4))).reshape(gates * cell, -1))  # [gate * cell / 2, inputs / 2]
+        ordered = words.reshape(gates, cell // 2, -1, 2).transpose(1, 2, 0, 3).reshape(cell // 2, -1)
+        low, high = start[:, 0::2, source].T, start[:, 1::2, source].T
+        parts += [wrap_int32(np.concatenate([256 * high + low, low], axis=1)).astype(np.int32), ordered]
+    return np.concatenate(parts, axis=1)
+
+
+def in_roundings(call: Call) -> Array:
+    """int32 [source, gate, 5]: multiplier, half of the last place, right shift; the kernel keeps results in the others."""
+    m = multipliers(call).reshape(4, 2, 2).transpose(1, 0, 2)
+    right, none = -m[:, :, 1], np.zeros((2, 4), np.int64)
+    return np.stack([m[:, :, 0], 1 << (right - 1), right, none, none], axis=2).astype(np.int32)
+
+
+def dsp_constants(call: Call) -> tuple[Constant, ...]:
+    note = "two cells after the other: of the input, of the state, where the sums start; weights [in / 4][gate][0 2, 1 3]"
+    return (
+        Constant("stream", in_stream(call), note),
+        Constant("rounding", in_roundings(call), "of inputs, of states, a gate: multiplier, half, right shift, 2 for results"),
+        Constant("curve", curve(), "2 / (1 + exp(-k / 2^12)) in 1/2^13: sigmoid and tanh of every LSTM", shared=True),
+    )
+
+
+def dsp_scratch(call: Call) -> int:
+    n, cell = call.x.shape[1], call.inputs[1].shape[1]
+    filled = cell + -cell % 4
+    return 240 + 2 * filled + (n + 4 - n % 4 if n % 4 else 0) + (0 if call.attrs.whole else 2 * filled)
 
 
 def float_constants(call: Call) -> tuple[Constant, ...]:
@@ -198,6 +230,10 @@ def float_arguments(call: Call) -> str:
 
 
 KERNELS = (
+    Kernel(
+        "puce_lstm_s8_dsp", "lstm_dsp.h", dsp_accepts, int8_arguments, dsp_constants,
+        scratch=dsp_scratch, needs=frozenset({"dsp"}),
+    ),
     Kernel(
         "puce_lstm_s8", "lstm.h", lambda call: call.x.dtype == "int8", int8_arguments, int8_constants,
         scratch=lambda call: 4 * call.inputs[1].shape[1],
@@ -339,6 +375,7 @@ OP = register(Op(
     formula=lambda call: "c = sigmoid(f) * c + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c); i, f, g, o of in[t] and h",
     macs=macs, macc=macs,
     limits=(weights_fit, cell_state_has_few_integer_bits),
+    rule=Rule("calibrated", weights=1, axis=0, bias=3, more=(2,), inner=Inner("cell state", cell_states, settle)),
     tflite=TfliteForm(
         "UNIDIRECTIONAL_SEQUENCE_LSTM", "UnidirectionalSequenceLSTMOptions", encode, decode, file_constants,
         fits=lambda call: call.attrs.whole, variables=frozenset({18, 19}), intermediates=intermediates,

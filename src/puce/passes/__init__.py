@@ -14,6 +14,7 @@ from .drop_identities import DropIdentities
 from .fold_batch_norm import FoldBatchNorm, FoldBatchNormForward, SinkBatchNorm
 from .fold_pad import FoldPad
 from .fuse_activation import FuseActivation, LiftActivation
+from .last_step import KeepLastStep, SpellOutLastStep
 from .removed import Removed, removed
 from .rescale_zero_rows import RescaleZeroRows
 from .verify import verify
@@ -41,10 +42,18 @@ PIPELINE: tuple[Pass, ...] = (
     DropNoOps(),
     LiftActivation(),
     FuseActivation(),
+    SpellOutLastStep(),
 )
 
 # From there to the one that is scheduled: what .tflite cannot say.
-LOWERING: tuple[Pass, ...] = (FoldPad(), DropIdentities(), ConstantChannels(), RescaleZeroRows(), RemoveDead())
+LOWERING: tuple[Pass, ...] = (
+    FoldPad(),
+    DropIdentities(),
+    KeepLastStep(),
+    ConstantChannels(),
+    RescaleZeroRows(),
+    RemoveDead(),
+)
 
 
 def run(graph: Graph, passes: Sequence[Pass] = PIPELINE) -> Graph:

@@ -137,6 +137,8 @@ def sliced(t: Tensor, along: Iterator[tuple[int, Array]]) -> Tensor:
     data, q = t.data, t.quantization
     for axis, marks in along:
         axis %= data.ndim
+        if data.shape[axis] == 1 and len(marks) > 1:
+            continue  # one value for all channels: it stays
         data = np.compress(marks, data, axis)
         if q is not None and q.axis == axis:
             chosen = np.flatnonzero(marks)

@@ -21,9 +21,9 @@ class Linear:
 
 
 def linear(node: Node) -> Linear | None:
-    """The operator's own quantisation rule says it: who has weights, output channels and a bias is linear."""
+    """The operator's own quantisation rule says it: who has weights, output channels, a bias and nothing more is linear."""
     rule = node.op.rule
-    if rule.weights is None or rule.axis is None or rule.bias is None:
+    if rule.weights is None or rule.axis is None or rule.bias is None or rule.more:
         return None
     return Linear(rule.weights, rule.axis, rule.bias)
 

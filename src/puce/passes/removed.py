@@ -33,11 +33,14 @@ def removed(before: Graph, after: Graph) -> tuple[Removed, ...]:
     """A record for each layer of `before` that computes less in `after`, or is not there any more."""
     left = {n.name: after.call(n) for n in after.nodes}
     ops = {n.name: n.op for n in after.nodes}
+    made = {t for n in after.nodes for t in n.outputs}
     found = []
     for node in before.nodes:
         call, now = before.call(node), left.get(node.name)
         macs, nbytes = node.op.macs(call), sum(t.nbytes for t in call.inputs if t.data is not None)
         all_channels = call.y.shape[-1] if call.y.shape else 1
+        if now is None and made.issuperset(node.outputs):
+            continue  # another node computes it on the way
         if now is None:
             found.append(Removed(node.name, all_channels, all_channels, macs, nbytes))
             continue

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import BadInput
-from ..ir import Array, Graph
+from ..ir import Array, Graph, Node
 
 Method = Literal["minmax", "percentile", "mse"]
 BINS = 2048
@@ -43,6 +43,8 @@ def calibrate(
     inputs: Sequence[tuple[float, float]] | None = None,
 ) -> Mapping[str, Range]:
     """Return the range of every computed tensor over float32 `pictures` [n, *shape], one array an input of the graph.
+
+    The values inside an operator (`Rule.inner`) have theirs too, as "node/name".
 
     `percentile` is the share of values, in percent, that the method of this name keeps on either side. `inputs` gives
     the ranges of the inputs where they are known; else an encoding of 8-bit pictures is recognised (0 .. 255, 0 .. 1,
@@ -80,7 +82,17 @@ def check_pictures(graph: Graph, arrays: Sequence[Array]) -> None:
 
 def activations(graph: Graph, arrays: Sequence[Array]) -> Iterator[tuple[str, Array]]:
     for start in range(0, len(arrays[0]), BATCH):
-        yield from graph.evaluate_all(*(x[start : start + BATCH] for x in arrays)).items()
+        values = graph.evaluate_all(*(x[start : start + BATCH] for x in arrays))
+        yield from values.items()
+        for node in graph.nodes:
+            if (inner := node.op.rule.inner) is not None:
+                call = graph.call(node)
+                yield inner_name(node), inner.values(call, *(values[t.name] for t in call.data))
+
+
+def inner_name(node: Node) -> str:
+    """Under which the range of the values inside an operator is noted."""
+    return f"{node.name}/{node.op.rule.inner.name}" if node.op.rule.inner else ""
 
 
 def picture_range(x: Array) -> tuple[float, float] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from ..ir import Array, Call, Graph, Node, Quantization, Tensor
 from ..ops import make
 from ..ops.dequantize import Attrs as DequantizeAttrs
 from ..ops.quantize import Attrs as QuantizeAttrs
-from .calibrate import Range
+from .calibrate import Range, inner_name
 
 # A bias beyond this would leave no room in the 32-bit sum for the products.
 BIAS_LIMIT = 2**30
@@ -48,9 +49,18 @@ def to_int8(graph: Graph, ranges: Mapping[str, Range], float_io: bool = False) -
             changes, inputs = rescaled(node, inputs, tensors[node.outputs[0]].q)
             tensors.update({t.name: t for t in inputs})
             nodes += changes
-        nodes.append(replace(node, inputs=tuple(t.name for t in inputs)))
+        nodes.append(replace(node, inputs=tuple(t.name for t in inputs), attrs=settled(node, ranges)))
     result = graph.replaced(nodes, tensors)
     return with_float_ends(result) if float_io else result
+
+
+def settled(node: Node, ranges: Mapping[str, Range]) -> Any:
+    """The attributes of the int8 operator, which may hold the scale of values that stay inside."""
+    inner = node.op.rule.inner
+    if inner is None:
+        return node.attrs
+    r = ranges[inner_name(node)]
+    return inner.settle(node.attrs, max(-r.low, r.high))
 
 
 def united(graph: Graph, ranges: Mapping[str, Range]) -> Mapping[str, Range]:
@@ -108,6 +118,8 @@ def quantised_inputs(graph: Graph, node: Node, call: Call, known: Mapping[str, T
         inputs[rule.weights] = named(graph, node, w)
         if bias is not None and rule.bias is not None:
             inputs[rule.bias] = named(graph, node, bias_tensor(call.inputs[rule.bias], inputs[0].q.s, w.q))
+    for i in rule.more:
+        inputs[i] = named(graph, node, weights_tensor(call.inputs[i], rule.axis, None, inputs[0].q.s))
     for i, t in enumerate(inputs):
         if t.data is not None and t.dtype == "float32":
             q = activation_quantization(Range.around(t.data.min(), t.data.max()))
@@ -130,7 +142,7 @@ def weights_tensor(w: Tensor, axis: int | None, bias: Array | None, input_scale:
     largest = np.abs(data).max(axis=None if axis is None else others).reshape(-1)
     scale = largest / 127
     if bias is not None:
-        needed = np.abs(bias.astype(np.float64)) / (input_scale * BIAS_LIMIT)
+        needed = np.abs(bias.astype(np.float64)).reshape(len(bias), -1).max(axis=1) / (input_scale * BIAS_LIMIT)
         scale = np.maximum(scale, needed if axis is not None else needed.max())
     smallest = float(np.finfo(np.float32).tiny) * 2**20  # so that the product with an input's scale is still normal
     spare = float(scale.max()) if scale.max() > smallest else 1 / 127
@@ -144,7 +156,7 @@ def weights_tensor(w: Tensor, axis: int | None, bias: Array | None, input_scale:
 def bias_tensor(b: Tensor, input_scale: float, weights: Quantization) -> Tensor:
     assert b.data is not None
     scales = tuple(float32(input_scale * s) for s in weights.scale)
-    steps = b.data.astype(np.float64) / np.array(scales)
+    steps = b.data.astype(np.float64) / np.array(scales).reshape(-1, *[1] * (b.data.ndim - 1))
     q = Quantization(scales, (0,) * len(scales), None if weights.axis is None else 0)
     return Tensor.constant(b.name, np.clip(nearest(steps), -(2**31), 2**31 - 1).astype(np.int32), q)
 

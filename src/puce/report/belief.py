@@ -27,7 +27,7 @@ def belief(run: Run, words: Words) -> Iterable[Block]:
     if len(data.class_names) == 2:
         positive = labels == 1
         curve, area = roc(p[:, 1], positive), auc(p[:, 1], positive)
-    yield Chart("calibration", _chart(bins, curve, words), words("belief"))
+    yield Chart("calibration", calibration_chart(bins, curve, words), words("belief"))
     yield Text(words("calibration_note"), note=True)
     if area is not None:
         yield Text(_area(area, data.class_names[1], words))
@@ -38,7 +38,8 @@ def _area(area: Auc, name: str, words: Words) -> str:
     return words("roc_area", name=name, value=value, low=low, high=high)
 
 
-def _chart(bins: Sequence[Bin], curve: Roc | None, words: Words) -> str:
+def calibration_chart(bins: Sequence[Bin], curve: Roc | None, words: Words) -> str:
+    """Draw how often answers are right by how sure they are, beside the ROC curve or, without one, how many are so sure."""
     with figure(8.6, 3.3, 2) as (_, axes, out):
         left, right = axes
         sure = [100 * b.confidence for b in bins]

@@ -124,3 +124,5 @@ class Report:
     proof_tone: Tone
     figures: tuple[Figure, ...]
     sections: tuple[Section, ...]
+    warning: str = ""
+    """What the reader must know first: the data set declares it."""

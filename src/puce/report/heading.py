@@ -3,14 +3,25 @@
 
 from __future__ import annotations
 
-from ..run import CompileRecord, CostRecord, QuantizeRecord, Run, TrainRecord, ValidateRecord
+from math import prod
+
+from ..run import (
+    CompileRecord,
+    CostRecord,
+    DataRecord,
+    QuantizeRecord,
+    ReconstructionRecord,
+    Run,
+    TrainRecord,
+    ValidateRecord,
+)
 from ..units import count, microjoules, milliseconds, percent, size
 from .blocks import Figure, Report, Section, Tone
 from .texts import Words
 
 
 def heading(run: Run, words: Words, sections: tuple[Section, ...]) -> Report:
-    compiled = run.get(CompileRecord)
+    compiled, data = run.get(CompileRecord), run.get(DataRecord)
     file = run.file
     title = (
         words("title", dataset=file.dataset, board=compiled.board)
@@ -30,6 +41,7 @@ def heading(run: Run, words: Words, sections: tuple[Section, ...]) -> Report:
         proof_tone=proof_tone,
         figures=_figures(run, words),
         sections=sections,
+        warning=data.warning if data else "",
     )
 
 
@@ -46,6 +58,8 @@ def verdict(run: Run, words: Words) -> str:
     elif train := run.get(TrainRecord):
         kind = words("float_test").split(",")[0]
         parts.append(words("accuracy_of", value=words.number(percent(train.test.value)), kind=kind))
+    elif back := run.get(ReconstructionRecord):
+        parts.append(words("error_of", value=words.number(f"{back.test.value:.5f}"), code=count(back.code)))
     if cost := run.get(CostRecord):
         parts.append(words("in_time", value=words.number(milliseconds(cost.latency_ms.value))))
     text = ", ".join(parts)
@@ -97,6 +111,7 @@ def _figures(run: Run, words: Words) -> tuple[Figure, ...]:
         name = words("key_accuracy" if quantized else "key_accuracy_float")
         interval = words("to", low=percent(accuracy.low), high=percent(accuracy.high))
         figures.append(Figure(words.number(percent(accuracy.value)), name, words.number(interval)))
+    figures += _given_back(run, words)
     if compiled := run.get(CompileRecord):
         for key, used, capacity in (
             ("key_flash", compiled.linked.flash_bytes.total, compiled.board_flash_bytes),
@@ -112,3 +127,17 @@ def _figures(run: Run, words: Words) -> tuple[Figure, ...]:
             low_high = words.number(words("to", low=show(interval_.low), high=show(interval_.high)))
             figures.append(Figure(words.number(show(interval_.value)), words(key), low_high))
     return tuple(figures)
+
+
+def _given_back(run: Run, words: Words) -> list[Figure]:
+    record, data = run.get(ReconstructionRecord), run.get(DataRecord)
+    if record is None or data is None:
+        return []
+    figures = []
+    for name, error in (
+        (words("key_error"), record.test),
+        (words("key_components", code=record.code), record.components),
+    ):
+        interval = words("to", low=f"{error.low:.5f}", high=f"{error.high:.5f}")
+        figures.append(Figure(words.number(f"{error.value:.5f}"), name, words.number(interval)))
+    return [*figures, Figure(count(record.code), words("key_code"), words("values_of", values=count(prod(data.shape))))]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..evaluate import Accuracy, by_class, mcnemar
-from ..run import DataRecord, QuantizeRecord, Run, TrainRecord, ValidateRecord
+from ..run import DataRecord, QuantizeRecord, ReconstructionRecord, Run, TrainRecord, ValidateRecord
 from ..units import count, milliseconds, percent
 from . import plots
 from .blocks import Block, Cell, Chart, Grid, Matrix, Table, Text
@@ -32,7 +32,7 @@ def data(run: Run, words: Words) -> Iterable[Block]:
             h=h,
             w=w,
             c=c,
-            preprocessing=words.number(record.preprocessing),
+            preprocessing=words.number(str(record.preprocessing)),
         )
     )
     yield from (Text(note, note=True) for note in record.notes)
@@ -52,7 +52,8 @@ def data(run: Run, words: Words) -> Iterable[Block]:
 
 
 def training(run: Run, words: Words) -> Iterable[Block]:
-    record = run.get(TrainRecord)
+    back = run.get(ReconstructionRecord)
+    record = run.get(TrainRecord) or back
     if record is None:
         return
     yield Text(
@@ -62,20 +63,28 @@ def training(run: Run, words: Words) -> Iterable[Block]:
             parameters=count(record.parameters),
             epochs=record.epochs,
             best=record.best_epoch,
-            time=words.number(milliseconds(1000 * record.seconds)),
+            time=words.number(_duration(record.seconds)),
         )
     )
-    if curves := _curves(run, words):
-        yield Chart("training", plots.training_curves(curves, record.best_epoch, words), words("training"))
-        yield Text(words("train_note"), note=True)
+    bound = (words("components", code=back.code), back.components.value) if back else None
+    if curves := _curves(run, words, ("loss",) if back else ("accuracy", "loss")):
+        yield Chart("training", plots.training_curves(curves, record.best_epoch, words, bound), words("training"))
+        yield Text(words("train_error_note" if back else "train_note"), note=True)
 
 
-def _curves(run: Run, words: Words) -> tuple[plots.Curve, ...]:
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 60:
+        return milliseconds(1000 * seconds)
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _curves(run: Run, words: Words, quantities: tuple[str, ...]) -> tuple[plots.Curve, ...]:
     try:
         rows = list(csv.DictReader(run.path("history.csv").read_text(encoding="utf-8").splitlines()))
         curves = tuple(
             plots.Curve(words(key), tuple(float(r[key]) for r in rows), tuple(float(r[f"val_{key}"]) for r in rows))
-            for key in ("accuracy", "loss")
+            for key in quantities
         )
     except (OSError, KeyError, ValueError, TypeError):
         return ()
@@ -175,8 +184,9 @@ def predictions(run: Run, words: Words) -> Iterable[Block]:
         return
     first = pictures[:25]
     yield Grid(first, words("prediction_note", n=len(first)))
-    if mistakes := tuple(p for p in pictures if not p.right)[:10]:
-        yield Grid(mistakes, words("mistakes", n=len(pictures)))
+    mistakes = sorted((p for p in pictures if not p.right), key=lambda p: -p.score)[:10]
+    if mistakes:
+        yield Grid(tuple(mistakes), words("mistakes", n=len(pictures)))
 
 
 def quantization(run: Run, words: Words) -> Iterable[Block]:

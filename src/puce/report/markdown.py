@@ -8,6 +8,8 @@ from .blocks import Block, Chart, Code, Gauges, Grid, Matrix, Report, Section, S
 
 def as_markdown(report: Report) -> str:
     lines = [f"# {report.title}", "", report.subtitle, "", f"**{report.verdict}**", ""]
+    if report.warning:
+        lines += [f"> **⚠ {report.warning}**", ""]
     if report.proof:
         lines += [f"> {report.proof}: {report.proof_chain}", ""]
     lines += [f"- {figure.name}: **{figure.value}** {figure.detail}".rstrip() for figure in report.figures]

@@ -16,15 +16,17 @@ from ..run import Run
 
 Array = np.ndarray[Any, np.dtype[Any]]
 GRID = 25
+SMALL = 96
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and its caption; `right` is None where nothing was predicted."""
+    """A picture and its caption; `right` is None where nothing was predicted, `score` is that of the best class."""
 
     source: str
     caption: str
     right: bool | None = None
+    score: float = 0.0
 
 
 def arrays(run: Run, name: str) -> dict[str, Array]:
@@ -54,7 +56,7 @@ def predicted(run: Run, class_names: tuple[str, ...]) -> tuple[Picture, ...]:
     n = min(len(found["test_pictures"]), len(scored["scores"]))
     top = top_predictions(scored["scores"][:n], k=1)
     return tuple(
-        _prediction(picture, label, best, score, class_names)
+        prediction(picture, label, best, score, class_names)
         for picture, label, best, score in zip(
             found["test_pictures"][:n],
             found["test_labels"][:n].tolist(),
@@ -65,9 +67,10 @@ def predicted(run: Run, class_names: tuple[str, ...]) -> tuple[Picture, ...]:
     )
 
 
-def _prediction(picture: Array, label: int, best: int, score: float, class_names: tuple[str, ...]) -> Picture:
+def prediction(picture: Array, label: int, best: int, score: float, class_names: tuple[str, ...]) -> Picture:
+    """A test picture of class `label` and what was said of it: `best`, with this score."""
     truth = "" if best == label else f" ({class_names[label]})"
-    return Picture(data_address(picture), f"{class_names[best]}{truth} · {100 * score:.0f}\u202f%", best == label)
+    return Picture(data_address(picture), f"{class_names[best]}{truth} · {100 * score:.0f}\u202f%", best == label, score)
 
 
 def data_address(picture: Array) -> str:
@@ -77,3 +80,15 @@ def data_address(picture: Array) -> str:
     stream = io.BytesIO()
     Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(stream, "PNG")
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def small(picture: Array) -> Array:
+    """A page of full-size pictures would weigh megabytes."""
+    from PIL import Image
+
+    if max(picture.shape[:2]) <= SMALL:
+        return picture
+    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+    image.thumbnail((SMALL, SMALL))
+    small = np.asarray(image)
+    return small.reshape(*small.shape[:2], -1)

@@ -60,16 +60,10 @@ class Curve:
 
 @contextmanager
 def figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Any, Any, list[str]]]:
-    """Lend (figure, axes, out); `out` holds the SVG afterwards. No pyplot: that keeps global state."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of its dependencies, at import
-            import matplotlib as mpl
-            from matplotlib.backends.backend_svg import FigureCanvasSVG
-            from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra.of("matplotlib", "the report", "report") from error
-    with mpl.rc_context(STYLE):
+    """Lend (figure, axes, out); `out` holds the SVG afterwards."""
+    with drawing() as Figure:
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         out: list[str] = []
@@ -77,6 +71,20 @@ def figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Any,
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         out.append(text.getvalue())
+
+
+@contextmanager
+def drawing() -> Iterator[Any]:
+    """Lend matplotlib's Figure in the style of the house. No pyplot: that keeps global state."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of its dependencies, at import
+            import matplotlib as mpl
+            from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra.of("matplotlib", "the report", "report") from error
+    with mpl.rc_context(STYLE):
+        yield Figure
 
 
 def inline(svg: str, name: str, label: str) -> str:
@@ -92,16 +100,22 @@ def inline(svg: str, name: str, label: str) -> str:
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1).strip()
 
 
-def training_curves(curves: Sequence[Curve], best_epoch: int, words: Words) -> str:
-    """Draw one panel a quantity; the dotted line is the epoch whose weights were kept."""
-    with figure(8.6, 2.9, len(curves)) as (_, axes, out):
+def training_curves(curves: Sequence[Curve], best_epoch: int, words: Words, bound: tuple[str, float] | None = None) -> str:
+    """Draw one panel a quantity; the dotted line is the epoch whose weights were kept, the dashed one the bound."""
+    with figure(8.6, 2.9, len(curves)) as (_, drawn, out):
+        from matplotlib.ticker import MaxNLocator
+
+        axes = drawn if len(curves) > 1 else [drawn]
         for axis, curve in zip(axes, curves, strict=True):
             epochs = range(1, len(curve.train) + 1)
             axis.plot(epochs, curve.train, color=BLUE, label=words("train"))
             axis.plot(epochs, curve.validation, color=ORANGE, label=words("validation"))
             axis.axvline(best_epoch, color=INK, linewidth=0.8, linestyle=":", alpha=0.6)
+            if bound is not None:
+                axis.axhline(bound[1], color=GREEN, linewidth=1.2, linestyle="--", label=bound[0])
             axis.set_title(curve.title, loc="left")
             axis.set_xlabel(words("epoch"))
+            axis.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
             localise(axis.yaxis, words)
         axes[0].legend(loc="best")
     return inline(out[0], "training", words("training"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..run import DataRecord, Run, StepName, TrainRecord
-from ..run.records import STEP_OF
+from ..run import DataRecord, ReconstructionRecord, Run, StepName, TrainRecord
+from ..run.records import STEP_OF, STEPS
 from . import belief, learned, target
 from .blocks import Block, Cell, Code, Report, Section, Table, Text
 from .heading import heading
+from .reconstruction import reconstruction
 from .texts import Lang, Words
 
 
@@ -21,7 +22,7 @@ def assemble(run: Run, lang: Lang) -> Report:
 
 
 def _reproduce(run: Run, words: Words) -> Iterable[Block]:
-    file, data, train = run.file, run.get(DataRecord), run.get(TrainRecord)
+    file, data, train = run.file, run.get(DataRecord), run.get(TrainRecord) or run.get(ReconstructionRecord)
     yield Code(file.command)
     rows = [
         (words("created"), file.created),
@@ -35,7 +36,8 @@ def _reproduce(run: Run, words: Words) -> Iterable[Block]:
 
 
 def _missing(run: Run, words: Words) -> Iterable[Block]:
-    absent = [step for kind, step in STEP_OF.items() if run.get(kind) is None]
+    there = {step for kind, step in STEP_OF.items() if run.get(kind) is not None}
+    absent = [step for step in STEPS if step not in there]
     if not absent:
         return
     yield Text(words("missing_note"))
@@ -48,6 +50,8 @@ def _missing(run: Run, words: Words) -> Iterable[Block]:
 def command_for(run: Run, step: StepName) -> str:
     """Say what to type to get a step done in this run."""
     board, dataset, folder = run.file.config.get("board") or "BOARD", run.file.dataset, run.folder.name
+    if run.get(ReconstructionRecord) is not None:  # only its encoder goes on a chip
+        folder = f"{folder}/encoder.keras"
     commands: dict[StepName, str] = {
         "data": f"puce train {dataset} --model {run.file.model}",
         "train": f"puce train {dataset} --model {run.file.model}",
@@ -65,6 +69,7 @@ def _pairs(items: Iterable[tuple[str, object]]) -> str:
 
 _SECTIONS: tuple[tuple[str, Callable[[Run, Words], Iterable[Block]]], ...] = (
     ("accuracy", learned.accuracy),
+    ("reconstruction", reconstruction),
     ("board", target.board),
     ("layers", target.layers),
     ("memory", target.memory),

@@ -19,10 +19,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "bit_exact": ("every output is bit-exact", "chaque sortie est exacte au bit près"),
     "not_exact": ("outputs differ", "des sorties diffèrent"),
     "accuracy_of": ("{value} right in {kind}", "{value} de réponses justes en {kind}"),
+    "error_of": ("mean squared error {value} through {code} values", "erreur quadratique moyenne {value} par {code} valeurs"),
     "in_time": ("{value} an inference as modelled", "{value} par inférence selon le modèle"),
     # key figures
     "key_accuracy": ("accuracy, int8", "exactitude, int8"),
     "key_accuracy_float": ("accuracy, float", "exactitude, flottant"),
+    "key_error": ("mean squared error, test", "erreur quadratique moyenne, test"),
+    "key_components": ("{code} principal components", "{code} composantes principales"),
+    "key_code": ("code", "code"),
+    "values_of": ("of {values} values of a picture", "pour {values} valeurs d'une image"),
     "key_flash": ("flash", "flash"),
     "key_ram": ("RAM", "RAM"),
     "key_latency": ("latency, modelled", "latence, modélisée"),
@@ -48,6 +53,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "data": ("Data", "Données"),
     "training": ("Training", "Entraînement"),
     "accuracy": ("Accuracy", "Exactitude"),
+    "reconstruction": ("Pictures given back", "Images restituées"),
     "confusion": ("Confusion matrix", "Matrice de confusion"),
     "belief": ("Can its probabilities be believed?", "Peut-on croire ses probabilités ?"),
     "predictions": ("Predictions", "Prédictions"),
@@ -135,7 +141,52 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The first {n} test pictures, not chosen; green is right, red is wrong (true class in brackets).",
         "Les {n} premières images de test, non choisies ; vert : juste, rouge : faux (classe vraie entre parenthèses).",
     ),
-    "mistakes": ("Mistakes among the first {n} test pictures", "Erreurs parmi les {n} premières images de test"),
+    "mistakes": (
+        "Worst errors among the first {n} test pictures: wrong, and surest of it.",
+        "Pires erreurs parmi les {n} premières images de test : fausses, et les plus sûres de l'être.",
+    ),
+    # pictures given back
+    "through": (
+        "Each picture of {values} values goes through {code} and back. The error is the mean squared difference, values from "
+        "0 to 1; principal components of the training pictures are the best that a linear code can do.",
+        "Chaque image de {values} valeurs passe par {code} valeurs, puis revient. L'erreur est l'écart quadratique moyen, "
+        "valeurs de 0 à 1 ; les composantes principales des images d'entraînement sont le mieux que puisse un code linéaire.",
+    ),
+    "squared_error": ("mean squared error", "erreur quadratique moyenne"),
+    "components": ("PCA, {code} components", "ACP, {code} composantes"),
+    "nearer": (
+        "Nearer than PCA by {value} on average (95 %: {low} to {high}), on {share} % of the test pictures.",
+        "Plus proche que l'ACP de {value} en moyenne (95 % : {low} à {high}), sur {share} % des images de test.",
+    ),
+    "farther": (
+        "Farther than PCA by {value} on average (95 %: {low} to {high}); nearer on {share} % of the test pictures.",
+        "Plus loin que l'ACP de {value} en moyenne (95 % : {low} à {high}) ; plus proche sur {share} % des images de test.",
+    ),
+    "as_near": (
+        "No difference to PCA can be shown ({value} on average, up to {high}); nearer on {share} % of the test pictures.",
+        "Aucune différence démontrable avec l'ACP ({value} en moyenne, jusqu'à {high}) ; plus proche sur {share} % des images "
+        "de test.",
+    ),
+    "from_components": (
+        "The linear path of this network is fixed to the principal components; the gain was learned by its other layers.",
+        "Le chemin linéaire de ce réseau est fixé aux composantes principales ; le gain a été appris par ses autres couches.",
+    ),
+    "error_of_picture": ("squared error of a picture", "erreur quadratique d'une image"),
+    "spread_note": ("Dotted: the means. The scale is logarithmic.", "En pointillé : les moyennes. Échelle logarithmique."),
+    "original": ("original", "originale"),
+    "first_back": ("The first {n} test pictures, not chosen.", "Les {n} premières images de test, non choisies."),
+    "gained_back": (
+        "Of the first {n} test pictures, those that gain most on PCA.",
+        "Parmi les {n} premières images de test, celles qui gagnent le plus sur l'ACP.",
+    ),
+    "worst_back": (
+        "Of the first {n} test pictures, those that come back worst.",
+        "Parmi les {n} premières images de test, celles qui reviennent le moins bien.",
+    ),
+    "train_error_note": (
+        "Mean squared error by epoch; dashed: what the principal components leave on the test pictures.",
+        "Erreur quadratique moyenne par époque ; en tirets : ce que laissent les composantes principales (images de test).",
+    ),
     # quantisation
     "calibrated": (
         "{n} training pictures for calibration; input q = x / {scale} {zero}.",

@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..errors import BadInput, UnknownName
+from .migrate import upgraded
 from .records import (
     SCHEMA_VERSION,
     STEP_OF,
@@ -122,9 +123,9 @@ class Run:
         self._save(self.file.model_copy(update={"steps": steps}))
 
     def get(self, kind: type[R]) -> R | None:
-        """Return the record of this type, or None where its step has not been done."""
-        step: Step[R] | None = getattr(self.file.steps, field_of(STEP_OF[kind]))
-        return None if step is None else step.record
+        """Return the record of this type, or None where its step has not been done, or has left one of another type."""
+        step: Step[Record] | None = getattr(self.file.steps, field_of(STEP_OF[kind]))
+        return step.record if step is not None and isinstance(step.record, kind) else None
 
     def done(self, step: StepName) -> bool:
         """Say whether a step has its record and all its files are still what they were: then it need not run again."""
@@ -225,7 +226,7 @@ def _read(path: Path) -> RunFile:
             "pip install --upgrade puce",
         )
     try:
-        return RunFile.model_validate(document)
+        return RunFile.model_validate(upgraded(document) if isinstance(document, dict) else document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -7,9 +7,10 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..evaluate import Accuracy
+from ..evaluate import Accuracy, Nearer, SquaredError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Written; earlier ones are read too, see puce.run.migrate."""
 
 StepName = Literal["data", "train", "quantize", "compile", "cost", "validate"]
 Plain = str | int | float | bool | None
@@ -37,6 +38,29 @@ class SplitCount(Record):
     by_class: tuple[int, ...]
 
 
+class PreprocessingRecord(Record):
+    """From a picture file to the network's float input: crop, resize, then x = u * scale + offset for each byte u."""
+
+    crop: Literal["centre"] = "centre"
+    """The largest crop in the middle that has the aspect of the input."""
+    resize: Literal["bilinear"] = "bilinear"
+    """As puce.data.preprocessing defines it, to the byte."""
+    scale: float
+    offset: float
+
+    def __str__(self) -> str:
+        return f"x = u × {self.scale:.6g} + {self.offset:.6g}"
+
+
+class SelectionRecord(Record):
+    """What was wished of pictures in files; the same wishes give the same set. See puce.data.Selection."""
+
+    size: tuple[int, int] | None = None
+    group: str | None = None
+    classes: str | None = None
+    held_out: float | None = None
+
+
 class DataRecord(Record):
     """The pictures that went in."""
 
@@ -48,7 +72,10 @@ class DataRecord(Record):
     train: SplitCount
     validation: SplitCount
     test: SplitCount
-    preprocessing: str
+    preprocessing: PreprocessingRecord
+    selection: SelectionRecord = SelectionRecord()
+    warning: str = ""
+    """What whoever uses a network of these pictures must read; empty where nothing was said."""
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     """Files that could not be used, each with its reason."""
@@ -68,6 +95,31 @@ class TrainRecord(Record):
     test: Accuracy
     confusion: Confusion
     """[true, predicted] on the test pictures, float network."""
+    weights_sha256: str
+
+
+class ReconstructionRecord(Record):
+    """A float network that gives pictures back, and how it came about; it takes the place of TrainRecord in its step."""
+
+    model: str
+    parameters: int
+    encoder_parameters: int
+    """Of the part up to the code, which encoder.keras holds alone."""
+    code: int
+    """Values that a picture is reduced to."""
+    from_components: bool
+    """Whether the linear path was set to the principal components before training."""
+    epochs: int
+    best_epoch: int
+    """Counted from 1; the one with the least validation error."""
+    seconds: float
+    seed: int
+    validation: SquaredError
+    test: SquaredError
+    components: SquaredError
+    """What as many principal components of the training pictures leave on the same test pictures."""
+    against: Nearer
+    """The network against these components, on the test pictures."""
     weights_sha256: str
 
 
@@ -225,7 +277,7 @@ class Step(Record, Generic[R]):
 
 class Steps(Record):
     data: Step[DataRecord] | None = None
-    train: Step[TrainRecord] | None = None
+    train: Step[TrainRecord] | Step[ReconstructionRecord] | None = None
     quantize: Step[QuantizeRecord] | None = None
     compile: Step[CompileRecord] | None = None
     cost: Step[CostRecord] | None = None
@@ -251,12 +303,13 @@ class RunFile(Record):
 STEP_OF: dict[type[Record], StepName] = {
     DataRecord: "data",
     TrainRecord: "train",
+    ReconstructionRecord: "train",
     QuantizeRecord: "quantize",
     CompileRecord: "compile",
     CostRecord: "cost",
     ValidateRecord: "validate",
 }
-STEPS: tuple[StepName, ...] = tuple(STEP_OF.values())
+STEPS: tuple[StepName, ...] = tuple(dict.fromkeys(STEP_OF.values()))
 
 
 def field_of(step: StepName) -> str:

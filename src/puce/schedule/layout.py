@@ -11,6 +11,7 @@ import numpy as np
 from .plan import Bank, Buffer, aligned
 
 ATTEMPTS = 200  # orders tried after the greedy ones; the search stops when the lower bound is reached
+PLACED = 20_000  # buffers placed in all attempts: in a graph of more than a hundred buffers there are fewer attempts
 
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:
@@ -54,7 +55,7 @@ def arrange(buffers: Sequence[Buffer], banks: Sequence[Bank]) -> tuple[Buffer, .
     )
     bound, best, best_order = lower_bound(buffers), None, list(buffers)
     rng = np.random.default_rng(0)
-    for attempt in range(len(keys) + ATTEMPTS):
+    for attempt in range(len(keys) + min(ATTEMPTS, PLACED // max(len(buffers), 1))):
         if attempt < len(keys):
             order = sorted(buffers, key=lambda b: (*keys[attempt](b), b.name))
         else:

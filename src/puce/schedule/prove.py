@@ -41,10 +41,14 @@ class Replay:
     tags: dict[tuple[str, int], int] = field(default_factory=dict)
     firing: dict[str, int] = field(default_factory=dict)
     made: dict[str, int] = field(default_factory=dict)
+    scratch_bytes: dict[str, int] = field(default_factory=dict)
     reads: int = 0
     step: int = -1
 
     def __post_init__(self) -> None:
+        self.capacity = {b.name: b.nbytes for b in self.schedule.banks}
+        self.calls = {n.name: self.graph.call(n) for n in self.graph.nodes}
+        self.viewed = {t: n.inputs[0] for n in self.graph.nodes if n.op.view for t in n.outputs}
         for bank, used in self.schedule.bank_bytes.items():
             self.ram[bank] = np.zeros(used, np.int64)
 
@@ -57,9 +61,8 @@ class Replay:
     def region(self, buffer: Buffer, start: int, nbytes: int) -> Array:
         if start + nbytes > buffer.nbytes:
             self.refute(f"{buffer.name} has {buffer.nbytes} bytes, byte {start + nbytes} is touched")
-        capacity = next(b.nbytes for b in self.schedule.banks if b.name == buffer.bank)
         begin = buffer.offset + start
-        if begin < 0 or begin + nbytes > capacity:
+        if begin < 0 or begin + nbytes > self.capacity[buffer.bank]:
             self.refute(f"{buffer.name} lies outside of bank {buffer.bank}")
         return self.ram[buffer.bank][begin : begin + nbytes]
 
@@ -69,8 +72,7 @@ class Replay:
 
     def source(self, tensor: str) -> str:
         """A view is the tensor that it views."""
-        node = next((n for n in self.graph.nodes if tensor in n.outputs and n.op.view), None)
-        return self.source(node.inputs[0]) if node else tensor
+        return self.source(self.viewed[tensor]) if tensor in self.viewed else tensor
 
     def write(self, tensor: str, y: int) -> None:
         if y != self.made.get(tensor, 0):
@@ -88,19 +90,18 @@ class Replay:
                 self.refute(f"{tensor} is not the same memory as {origin}")
             return
         self.reads += 1
-        if not np.all(self.row(tensor, y) == self.tag(tensor, y)):
+        if not (self.row(tensor, y) == self.tag(tensor, y)).all():
             self.refute(f"row {y} of {tensor} is read, but it is not there")
 
     def fire(self, node: Node, y: int) -> None:
         if self.firing.get(node.name, 0) != y:
             self.refute(f"{node.name} fires {y}, {self.firing.get(node.name, 0)} was due")
         self.firing[node.name] = y + 1
-        call, windows = self.graph.call(node), self.schedule.windows[node.name]
+        call, windows = self.calls[node.name], self.schedule.windows[node.name]
         seen = [(t.name, r) for t, window in zip(call.data, windows, strict=True) for r in window.rows(y, t.rows)]
         for tensor, r in seen:
             self.read(tensor, r)
-        self.own(node, y)
-        for tensor, r in seen:
+        for tensor, r in seen if self.own(node, y) else ():
             self.read(tensor, r)  # scratch and state are written while the inputs are still read
         kinds = {w.kind for w in windows}
         last = "rows" not in kinds
@@ -118,8 +119,8 @@ class Replay:
         place = self.schedule.places[tensor]
         return place.buffer, y % place.rows * place.row_bytes
 
-    def own(self, node: Node, y: int) -> None:
-        """State must survive from firing to firing; scratch is spoilt by each."""
+    def own(self, node: Node, y: int) -> bool:
+        """State must survive from firing to firing; scratch is spoilt by each. Say whether the node has any."""
         if name := self.schedule.state.get(node.name):
             b = self.schedule.buffers[name]
             area = self.region(b, 0, b.nbytes)
@@ -127,8 +128,14 @@ class Replay:
                 self.refute(f"the state of {node.name} was overwritten")
             area[:] = self.tag(name, 0)
         if name := self.schedule.scratch.get(node.name):
-            needed = self.schedule.kernels[node.name].scratch(self.graph.call(node))
-            self.region(self.schedule.buffers[name], 0, needed)[:] = self.tag(f"scratch of {node.name}", y)
+            self.region(self.schedule.buffers[name], 0, self.scratch(node))[:] = self.tag(f"scratch of {node.name}", y)
+        return node.name in self.schedule.state or node.name in self.schedule.scratch
+
+    def scratch(self, node: Node) -> int:
+        """Bytes of scratch, asked once: some kernels pack their weights to tell."""
+        if node.name not in self.scratch_bytes:
+            self.scratch_bytes[node.name] = self.schedule.kernels[node.name].scratch(self.calls[node.name])
+        return self.scratch_bytes[node.name]
 
     def run(self) -> Proof:
         nodes = {n.name: n for n in self.graph.nodes}

@@ -9,21 +9,74 @@ never holds a row that nobody will read again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
-from ..ir import Graph, Node
+import numpy as np
+
+from ..ir import Array, Graph, Node
 from ..ops import Window
-from .plan import Step
+
+ARRIVES = -1  # in an order: a row of the input comes
+NEVER = -1  # in `used`: nobody reads this row
+
+Rows = list[tuple[str, list[int]]]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Trace:
-    """What happened to each row: step of its first write, step of its last use. Steps count from 0 in the stage."""
+    """One stage as it runs. `order` holds the index in `nodes` of each step, ARRIVES for a row of `fed`.
 
-    steps: list[Step] = field(default_factory=list)
-    written: dict[str, list[int]] = field(default_factory=dict)
-    used: dict[str, dict[int, int]] = field(default_factory=dict)
-    fired: dict[str, list[int]] = field(default_factory=dict)
+    Steps count from 0. `fired` is the step of each firing of a node; a node that nobody needs has none.
+    """
+
+    graph: Graph
+    nodes: tuple[Node, ...]
+    windows: Mapping[str, tuple[Window, ...]]
+    fed: str | None
+    order: Array
+
+    @cached_property
+    def fired(self) -> dict[str, Array]:
+        by_node = np.argsort(self.order, kind="stable")
+        ends = np.searchsorted(self.order[by_node], np.arange(len(self.nodes) + 1))
+        return {n.name: by_node[ends[i] : ends[i + 1]] for i, n in enumerate(self.nodes)}
+
+    @cached_property
+    def written(self) -> dict[str, Array]:
+        """The step in which each row of a tensor is made, rows in order; of `fed` too."""
+        result = {} if self.fed is None else {self.fed: np.flatnonzero(self.order == ARRIVES)}
+        for node in self.nodes:
+            steps, kinds = self.fired[node.name], {w.kind for w in self.windows[node.name]}
+            for name in node.outputs if len(steps) else ():
+                by_row = "rows" in kinds and "reduce" not in kinds
+                result[name] = steps if by_row else np.repeat(steps[-1:], self.graph.tensors[name].rows)
+        return result
+
+    @cached_property
+    def reads(self) -> dict[tuple[str, str], Array]:
+        """(node, tensor) -> the last step in which the node reads each row of the tensor, NEVER where it does not."""
+        result: dict[tuple[str, str], Array] = {}
+        for node in self.nodes:
+            steps = self.fired[node.name]
+            for t, window in zip(self.graph.call(node).data, self.windows[node.name], strict=True) if len(steps) else ():
+                last = result.setdefault((node.name, t.name), np.full(t.rows, NEVER))
+                if window.kind == "whole":
+                    last[:] = steps[-1]
+                    continue
+                taps = (np.arange(len(steps)) * window.stride - window.top + k * window.dilation for k in range(window.size))
+                for rows in taps if window.kind == "rows" else (np.arange(len(steps)),):
+                    inside = (rows >= 0) & (rows < t.rows)
+                    last[rows[inside]] = np.maximum(last[rows[inside]], steps[inside])
+        return result
+
+    @cached_property
+    def used(self) -> dict[str, Array]:
+        """The last step in which anybody reads each row of a tensor."""
+        result: dict[str, Array] = {}
+        for (_, name), last in self.reads.items():
+            result[name] = np.maximum(result[name], last) if name in result else last
+        return result
 
 
 def firings(graph: Graph, node: Node, windows: Sequence[Window]) -> int:
@@ -34,16 +87,40 @@ def firings(graph: Graph, node: Node, windows: Sequence[Window]) -> int:
     return graph.tensors[node.outputs[0]].rows if "rows" in kinds else 1
 
 
-def rows_written(graph: Graph, node: Node, output: str, windows: Sequence[Window], firing: int) -> int:
-    """Rows of an output that a firing finishes: one, or all at the (last) firing of a node that needs everything."""
-    if any(w.kind == "reduce" for w in windows):
-        last = firing == firings(graph, node, windows) - 1
-        return graph.tensors[output].rows if last else 0
-    return 1 if any(w.kind == "rows" for w in windows) else graph.tensors[output].rows
+def last_row(window: Window, firing: int, height: int) -> int:
+    """The lowest row, of a picture of `height` rows, that a firing reads; below 0 where it reads none."""
+    if window.kind == "whole":
+        return height - 1
+    if window.kind == "reduce":
+        return firing
+    start = firing * window.stride - window.top
+    taps = min(window.size - 1, (height - 1 - start) // window.dilation)
+    return start + taps * window.dilation if taps >= 0 else -1
+
+
+class Firings:
+    """What each firing of a node needs and makes, worked out once for all stages that hold the node."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._known: dict[tuple[str, tuple[Window, ...]], tuple[Rows, Rows]] = {}
+
+    def of(self, node: Node, windows: tuple[Window, ...]) -> tuple[Rows, Rows]:
+        """By tensor, for each firing: the lowest row that it reads; and how many rows it finishes."""
+        if (node.name, windows) not in self._known:
+            times, data = firings(self.graph, node, windows), self.graph.call(node).data
+            needs = [(t.name, [last_row(w, y, t.rows) for y in range(times)]) for t, w in zip(data, windows, strict=True)]
+            kinds = {w.kind for w in windows}
+            makes = []
+            for name in node.outputs:  # a row a firing, or all at the last firing of a node that needs everything
+                rows = self.graph.tensors[name].rows
+                makes.append((name, [1] * times if "rows" in kinds and "reduce" not in kinds else [*[0] * (times - 1), rows]))
+            self._known[node.name, windows] = needs, makes
+        return self._known[node.name, windows]
 
 
 def simulate(
-    graph: Graph,
+    firings: Firings,
     nodes: Sequence[Node],
     windows: Mapping[str, tuple[Window, ...]],
     fed: str | None,
@@ -54,57 +131,50 @@ def simulate(
     `fed` is the graph input that arrives row by row in this stage, None where the input lies there whole. Tensors made
     by earlier stages are whole.
     """
-    trace = Trace()
-    producer = {t: n for n in nodes for t in n.outputs}
-    made: dict[str, int] = dict.fromkeys(producer, 0)
-    count: dict[str, int] = {n.name: 0 for n in nodes}
-    data = {n.name: [t.name for t in graph.call(n).data] for n in nodes}
-    height = {t: graph.tensors[t].rows for n in nodes for t in (*data[n.name], *n.outputs)}
+    graph = firings.graph
+    producer = {t: i for i, n in enumerate(nodes) for t in n.outputs}
+    made, height = dict.fromkeys(producer, 0), {t: graph.tensors[t].rows for t in producer}
     if fed is not None:
-        made[fed] = 0
+        height[fed], made[fed], producer[fed] = graph.tensors[fed].rows, 0, ARRIVES
+    count = [0] * len(nodes)
+    tables = [firings.of(n, windows[n.name]) for n in nodes]
+    needs = [[each for each in reads if each[0] in producer] for reads, _ in tables]
+    order: list[int] = []
 
     def pull(tensor: str) -> None:
-        node = producer.get(tensor)
-        if node is None:  # a row of the input arrives
-            trace.written.setdefault(tensor, []).append(len(trace.steps))
-            trace.steps.append(Step(None, made[tensor]))
-            made[tensor] += 1
-            return
-        y, spans = count[node.name], windows[node.name]
-        needs = [(name, w.rows(y, height[name])) for name, w in zip(data[node.name], spans, strict=True)]
-        for name, rows in needs:
-            while rows and made.get(name, height[name]) <= rows[-1]:
-                pull(name)
-        now = len(trace.steps)
-        trace.steps.append(Step(node.name, y))
-        trace.fired.setdefault(node.name, []).append(now)
-        for name, rows in needs:
-            trace.used.setdefault(name, {}).update(dict.fromkeys(rows, now))
-        for name in node.outputs:
-            new = rows_written(graph, node, name, spans, y)
-            trace.written.setdefault(name, []).extend([now] * new)
-            made[name] += new
-        count[node.name] += 1
+        """Let the maker of a tensor fire once, its inputs first; a stack of our own, for graphs may be deep."""
+        stack = [tensor]
+        while stack:
+            i = producer[stack[-1]]
+            if i == ARRIVES:
+                made[stack.pop()] += 1
+                order.append(ARRIVES)
+                continue
+            y = count[i]
+            for name, last in needs[i]:
+                if made[name] <= last[y]:
+                    stack.append(name)
+                    break
+            else:
+                stack.pop()
+                order.append(i)
+                count[i] = y + 1
+                for name, rows in tables[i][1]:
+                    made[name] += rows[y]
 
-    sinks = [t for t in producer if wanted(t)]
+    sinks = [t for t in producer if t != fed and wanted(t)]
     while sinks:
         # several outputs advance side by side, the one that lags first
-        slowest = min(sinks, key=lambda t: made[t] / height[t])
+        slowest = min(sinks, key=lambda t: made[t] / height[t]) if len(sinks) > 1 else sinks[0]
         pull(slowest)
         sinks = [t for t in sinks if made[t] < height[t]]
     if fed is not None:
-        while made[fed] < graph.tensors[fed].rows:  # rows that nobody needs are still fed
+        while made[fed] < height[fed]:  # rows that nobody needs are still fed
             pull(fed)
-    return trace
+    return Trace(graph, tuple(nodes), windows, fed, np.array(order, np.int64))
 
 
-def ring_rows(written: Sequence[int], used: Mapping[int, int]) -> int:
-    """The smallest ring in which no row is overwritten before its last use."""
-    size = 1
-    for y, first in enumerate(written):
-        last = max(used.get(y, first), first)
-        z = y + size
-        while z < len(written) and written[z] <= last:
-            z += 1
-        size = max(size, z - y)
-    return size
+def ring_rows(written: Array, used: Array) -> int:
+    """The smallest ring in which no row is overwritten before its last use; `used` may hold NEVER."""
+    last = np.maximum(used[: len(written)], written)
+    return max(1, int((np.searchsorted(written, last, side="right") - np.arange(len(written))).max(initial=1)))

@@ -4,9 +4,10 @@
 from .config import EpochRow, History, TrainConfig
 from .engine import prepare
 from .fit import fit, weights_sha256
+from .network import seeded_model
 from .progress import Progress, Silent, TerminalProgress
 from .settings import Settings, recommended, settle
-from .step import record_data, seeded_model, train_step
+from .step import record_data, train_step
 from .sweep import SweepResult, SweepRow, sweep
 
 __all__ = [

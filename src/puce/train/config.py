@@ -8,10 +8,12 @@ import io
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, get_args
 
+from ..data import Preprocessing
 from ..errors import BadInput, UnknownName
 
 Schedule = Literal["cosine", "fixed", "ramp", "plateau"]
 Precision = Literal["float32", "bfloat16", "auto"]
+Pixels = Literal["0..1", "-1..1", "0..255"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class TrainConfig:
     """Weigh each picture by the rarity of its class."""
     precision: Precision = "float32"
     """bfloat16 trains in mixed precision, at once faster and less exact; auto times both where the processor has it."""
+    weights: str = ""
+    """Start from these weights but for the last layer: "imagenet", or a .h5, .keras or run folder; see puce.train.transfer."""
+    pixels: Pixels = "0..1"
+    """What the bytes 0 to 255 are for the network; weights from elsewhere want what they were trained with."""
     seed: int = 1
     threads: int = 1
     """One thread with float32 gives the same weights on any number of cores; 0 takes all cores. With several threads, or
@@ -66,9 +72,14 @@ class TrainConfig:
             raise BadInput("shift", f"is {self.shift}, below 0.", "Give pixels, or 0 for none.")
         if self.mixup < 0:
             raise BadInput("mixup", f"is {self.mixup}, below 0.", "Try 0.2, or 0 for none.")
-        for name, words in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+        for name, words in (("schedule", get_args(Schedule)), ("precision", get_args(Precision)), ("pixels", get_args(Pixels))):
             if getattr(self, name) not in words:
                 raise UnknownName.among(name, getattr(self, name), words, "Choose one of these.")
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        low, high = (float(end) for end in self.pixels.split(".."))
+        return Preprocessing((high - low) / 255, low)
 
     @property
     def exact(self) -> bool:
@@ -81,13 +92,16 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EpochRow:
-    """One line of history.csv. `loss` and `accuracy` are of the augmented training pictures, as they came."""
+    """One line of history.csv. `loss` and `accuracy` are of the augmented training pictures, as they came.
+
+    A network that gives pictures back has no accuracies: None, and no columns in history.csv.
+    """
 
     epoch: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     val_loss: float
-    val_accuracy: float
+    val_accuracy: float | None
     learning_rate: float
     seconds: float
 
@@ -101,8 +115,8 @@ class History:
 
     @property
     def best(self) -> EpochRow:
-        """The highest validation accuracy; among equals the lowest validation loss, then the earliest."""
-        return min(self.rows, key=lambda row: (-row.val_accuracy, row.val_loss, row.epoch))
+        """The highest validation accuracy, where there is one; among equals the lowest validation loss, then the earliest."""
+        return min(self.rows, key=lambda row: (-(row.val_accuracy or 0.0), row.val_loss, row.epoch))
 
     @property
     def seconds(self) -> float:
@@ -111,7 +125,9 @@ class History:
     def as_csv(self) -> str:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(f.name for f in fields(EpochRow))
+        names = [f.name for f in fields(EpochRow) if any(getattr(row, f.name) is not None for row in self.rows)]
+        writer.writerow(names)
         for row in self.rows:
-            writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in asdict(row).values())
+            values = (getattr(row, name) for name in names)
+            writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in values)
         return text.getvalue()

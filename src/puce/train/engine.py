@@ -19,6 +19,7 @@ import numpy as np
 from ..zoo._keras import keras
 from .batch_norm import fused_batch_norm
 from .config import TrainConfig
+from .objective import CLASSES, Objective
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["float32", "bfloat16"]
@@ -63,12 +64,12 @@ def in_precision(model: Any, kind: Kind) -> Iterator[None]:
 class Engine:
     """Trains a model by steps inside `ready(...)`. `optimizer` holds Adam's variables; the rate is given with each step."""
 
-    def __init__(self, model: Any, config: TrainConfig) -> None:
+    def __init__(self, model: Any, config: TrainConfig, objective: Objective = CLASSES) -> None:
         k = keras()
-        self.model, self.config = model, config
+        self.model, self.config, self.objective = model, config, objective
         self.optimizer = k.optimizers.Adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
-        self._loss = k.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+        self._loss = objective.loss(config)
         self._step: Any = None
         self._forward: Any = None
 
@@ -80,19 +81,19 @@ class Engine:
             yield
 
     def step(self, x: Array, y: Array, weights: Array, rate: float) -> tuple[Any, Any]:
-        """Learn from x [n, h, w, c], y [n, classes] and the weight of each picture; return loss and hits of the batch."""
+        """Learn from x [n, h, w, c], the wanted answers y and the weight of each picture; return loss and hits of the batch."""
         self.optimizer.learning_rate.assign(rate)
         return self._step(x, y, weights)  # type: ignore[no-any-return]
 
     def predict(self, x: Array) -> Array:
-        """Scores [n, classes] of network inputs [n, h, w, c], float32."""
+        """The answers [n, ...] to network inputs [n, h, w, c], float32."""
         parts = [self._forward(x[i : i + PREDICT_BATCH]) for i in range(0, len(x), PREDICT_BATCH)]
         return np.concatenate([np.asarray(part, np.float32) for part in parts])
 
     def _on_tensorflow(self) -> tuple[Any, Any]:
         import tensorflow
 
-        model, optimizer, loss_of = self.model, self.optimizer, self._loss
+        model, optimizer, loss_of, counts = self.model, self.optimizer, self._loss, self.objective.counts
 
         @tensorflow.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
         def step(x: Any, y: Any, weights: Any) -> tuple[Any, Any]:
@@ -101,6 +102,8 @@ class Engine:
                 loss = loss_of(y, scores, sample_weight=weights)
             gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
             optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            if not counts:
+                return loss, 0
             hits = tensorflow.argmax(scores, 1) == tensorflow.argmax(y, 1)
             return loss, tensorflow.reduce_sum(tensorflow.cast(hits, "int32"))
 
@@ -112,13 +115,13 @@ class Engine:
 
     def _anywhere(self) -> tuple[Any, Any]:
         """Keras's own steps: `train_on_batch` gives the accuracy since the last reset, so it is reset each time."""
-        model = self.model
-        model.compile(optimizer=self.optimizer, loss=self._loss, weighted_metrics=[], metrics=["accuracy"], jit_compile=False)
+        model, metrics = self.model, ["accuracy"] if self.objective.counts else []
+        model.compile(optimizer=self.optimizer, loss=self._loss, weighted_metrics=[], metrics=metrics, jit_compile=False)
 
         def step(x: Array, y: Array, weights: Array) -> tuple[float, float]:
             model.reset_metrics()
             logs = model.train_on_batch(x, y, sample_weight=weights, return_dict=True)
-            return float(logs["loss"]), float(logs["accuracy"]) * len(x)
+            return float(logs["loss"]), float(logs.get("accuracy", 0)) * len(x)
 
         return step, model.predict_on_batch
 

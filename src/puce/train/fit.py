@@ -18,6 +18,7 @@ from .augment import augment, mix
 from .average import Average
 from .config import EpochRow, History, TrainConfig
 from .engine import PREDICT_BATCH, Engine, Kind, faster_precision, prepare
+from .objective import CLASSES, Objective
 from .progress import Progress, Silent
 from .schedule import learning_rate
 
@@ -25,7 +26,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 PRECISION_FILE = "checkpoints/precision"
 
 
-def fit(model: Any, dataset: Dataset, config: TrainConfig, run: Run, progress: Progress | None = None) -> History:
+def fit(
+    model: Any,
+    dataset: Dataset,
+    config: TrainConfig,
+    run: Run,
+    progress: Progress | None = None,
+    objective: Objective = CLASSES,
+) -> History:
     """Train a keras.Model in place and leave it with its best weights; write history.csv and states as it goes.
 
     Where the run folder holds the state of this very training, it goes on from there. The test pictures are not
@@ -34,7 +42,7 @@ def fit(model: Any, dataset: Dataset, config: TrainConfig, run: Run, progress: P
     progress = progress or Silent()
     prepare(config)
     batches = -(-len(dataset.y_train) // config.batch)
-    engine, identity = Engine(model, config), _identity(model, dataset, config)
+    engine, identity = Engine(model, config, objective), _identity(model, dataset, config, objective)
     state = checkpoint.load(run, identity) or checkpoint.State(
         identity, History(), _values(model), _values(engine.optimizer), _values(model), Average.start(model, config).values
     )
@@ -70,14 +78,15 @@ def _precision(engine: Engine, dataset: Dataset, config: TrainConfig, run: Run) 
     if kept.exists():
         return "float32"
     few = slice(0, config.batch)
-    found = faster_precision(engine, dataset.preprocessing.apply(dataset.x_train[few]), _one_hot(dataset, few))
+    x = dataset.preprocessing.apply(dataset.x_train[few])
+    found = faster_precision(engine, x, engine.objective.wanted(dataset, few, x))
     with run.atomic(PRECISION_FILE) as path:
         path.write_text(found, encoding="utf-8")
     return found
 
 
 def predict(model: Any, x: Array) -> Array:
-    """Return the scores [n, classes] of inputs [n, h, w, c], float32."""
+    """Return the answers [n, ...] to inputs [n, h, w, c], float32."""
     parts = [model.predict_on_batch(x[i : i + PREDICT_BATCH]) for i in range(0, len(x), PREDICT_BATCH)]
     return np.concatenate([np.asarray(part, np.float32) for part in parts])
 
@@ -91,11 +100,12 @@ def weights_sha256(model: Any) -> str:
     return digest.hexdigest()
 
 
-def _identity(model: Any, dataset: Dataset, config: TrainConfig) -> str:
-    """Name the training: the network with its first weights, the pictures, the settings, the library underneath."""
+def _identity(model: Any, dataset: Dataset, config: TrainConfig, objective: Objective) -> str:
+    """Name the training: the network with its first weights, the pictures, what for, the settings, the library underneath."""
     k = keras()
     parts = (model.to_json(), weights_sha256(model), dataset.fingerprint, k.backend.backend(), k.__version__)
-    return hashlib.sha256(json.dumps([*parts, config.as_json()]).encode()).hexdigest()
+    purpose = () if objective is CLASSES else (objective.name,)  # states from before there was a choice go on
+    return hashlib.sha256(json.dumps([*parts, *purpose, config.as_json()]).encode()).hexdigest()
 
 
 def _one_epoch(
@@ -110,7 +120,7 @@ def _one_epoch(
     for i in range(batches):
         chosen = order[i * config.batch : (i + 1) * config.batch]
         x = augment(dataset.preprocessing.apply(dataset.x_train[chosen]), rng, config)
-        y = _one_hot(dataset, chosen)
+        y = engine.objective.wanted(dataset, chosen, x)
         if config.mixup:
             x, y = mix(x, y, rng, config.mixup)
         rate = learning_rate(config, history, i, batches)
@@ -124,21 +134,17 @@ def _one_epoch(
     scores = engine.predict(dataset.inputs("validation"))
     _assign(engine.model, values)
     loss, accuracy = np.sum(results, axis=0) / len(order)
+    val_loss, val_accuracy = engine.objective.judge(scores, dataset)
     row = EpochRow(
         epoch=epoch,
         loss=float(loss),
-        accuracy=float(accuracy),
-        val_loss=_cross_entropy(scores, dataset.y_validation),
-        val_accuracy=float(np.mean(scores.argmax(1) == dataset.y_validation)),
+        accuracy=float(accuracy) if engine.objective.counts else None,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
         learning_rate=rate,
         seconds=perf_counter() - start,
     )
     return row, judged
-
-
-def _one_hot(dataset: Dataset, rows: Any) -> Array:
-    found: Array = np.eye(dataset.classes, dtype=np.float32)[dataset.y_train[rows]]
-    return found
 
 
 def _class_weights(dataset: Dataset, config: TrainConfig) -> Array:
@@ -148,11 +154,6 @@ def _class_weights(dataset: Dataset, config: TrainConfig) -> Array:
     sizes = np.maximum(np.array(dataset.by_class("train")), 1)
     found: Array = (sizes.sum() / (dataset.classes * sizes)).astype(np.float32)
     return found
-
-
-def _cross_entropy(scores: Array, labels: Array) -> float:
-    """Mean negative log of the true class's score, without label smoothing."""
-    return float(-np.log(np.maximum(scores[np.arange(len(labels)), labels], 1e-7)).mean())
 
 
 def _finished(history: History, config: TrainConfig) -> bool:

@@ -64,8 +64,11 @@ class TerminalProgress:
         self._bar.advance(self._task)
 
     def epoch(self, row: EpochRow) -> None:
-        accuracies = f"train {percent(row.accuracy)} val {percent(row.val_accuracy)}"
-        self._bar.update(self._task, state=f"epoch {row.epoch}/{self._epochs}  {accuracies}")
+        if row.accuracy is None or row.val_accuracy is None:
+            figures = f"error {row.loss:.5f} val {row.val_loss:.5f}"
+        else:
+            figures = f"train {percent(row.accuracy)} val {percent(row.val_accuracy)}"
+        self._bar.update(self._task, state=f"epoch {row.epoch}/{self._epochs}  {figures}")
 
     def stop(self) -> None:
         if self._bar is not None:

@@ -30,8 +30,10 @@ class Settings:
         return {**self.config.as_json(), **self.options}
 
 
-def recommended(dataset: Dataset) -> TrainConfig:
+def recommended(dataset: Dataset, model: str = "") -> TrainConfig:
     """What is right by default: small sets slowly and exactly, large ones on all cores in the faster precision."""
+    if model in zoo.AUTOENCODERS:
+        return _giving_back(dataset, model)
     if len(dataset.y_train) < LARGE:
         return TrainConfig()
     colour = dataset.shape[2] == 3
@@ -41,11 +43,33 @@ def recommended(dataset: Dataset) -> TrainConfig:
     )  # fmt: skip
 
 
+def fine_tuning(config: TrainConfig, dataset: Dataset) -> TrainConfig:
+    """What changes where a backbone knows pictures already: a small rate, and the pixels that ImageNet's networks want."""
+    crop = max(1, dataset.shape[0] // 12)
+    return replace(config, epochs=30, learning_rate=0.001, shift=0.0, crop=crop, flip=True, pixels="-1..1")
+
+
+def _giving_back(dataset: Dataset, model: str) -> TrainConfig:
+    """Of an autoencoder: the lab course's own recipe (Adam as it comes, 20 epochs, batches of 256), or one for convolutions."""
+    large = len(dataset.y_train) >= LARGE
+    if model == "autoencoder":
+        recipe = TrainConfig(epochs=20, batch=256, learning_rate=0.001, schedule="fixed", patience=20)
+    else:
+        recipe = TrainConfig(
+            epochs=22, batch=256, learning_rate=0.002, warmup_epochs=1, patience=22,
+            flip=large and dataset.shape[2] == 3, average=0.999,
+        )  # fmt: skip
+    plain = replace(recipe, shift=0.0, label_smoothing=0.0)
+    return replace(plain, precision="auto", threads=0) if large else replace(plain, batch=32)
+
+
 def settle(model: str, dataset: Dataset, wishes: Mapping[str, Value | None]) -> Settings:
     """Merge wishes (None: none) into what is recommended. A wish names a setting of TrainConfig or an option of the model;
     `augment` lists words: "flip,crop=4,cutout", or "none". Raise BadInput for a word that is neither."""
     given = {name: value for name, value in wishes.items() if value is not None}
-    config, known = recommended(dataset), zoo.options(model)
+    config, known = recommended(dataset, model), zoo.options(model)
+    if given.get("weights"):
+        config = fine_tuning(config, dataset)
     if "augment" in given:
         given = {**_augmentation(str(given["augment"])), **{k: v for k, v in given.items() if k != "augment"}}
     types = {f.name: type(getattr(config, f.name)) for f in fields(TrainConfig)}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ from .. import zoo
 from ..data import Dataset, Split
 from ..errors import BadInput
 from ..evaluate import accuracy, confusion
-from ..run import DataRecord, Run, SplitCount, TrainRecord
-from ..zoo._keras import keras
+from ..run import DataRecord, PreprocessingRecord, ReconstructionRecord, Run, SelectionRecord, SplitCount, TrainRecord
 from . import checkpoint
 from .config import TrainConfig
-from .engine import prepare
 from .fit import fit, predict, weights_sha256
+from .network import save_model, seeded_model
 from .progress import Progress
+from .reconstruct import reconstruction_step
 
 SAMPLES = 25
 TEST_SAMPLES = 400
@@ -27,20 +26,19 @@ TEST_SAMPLES = 400
 
 def train_step(
     run: Run, dataset: Dataset, model: str, config: TrainConfig, progress: Progress | None = None, **options: Any
-) -> TrainRecord:
+) -> TrainRecord | ReconstructionRecord:
     """Train an architecture of the zoo and record it; a step that is done returns its record at once.
 
     Writes samples.npz, history.csv, model.keras and scores-float.npz (`scores` float32 [n, classes] and `labels` [n]
-    of the test pictures, in their order).
+    of the test pictures, in their order). An autoencoder has no scores: see puce.train.reconstruct.
     """
-    if model in zoo.AUTOENCODERS:
-        fact = "gives pictures, not scores of classes: it has no accuracy to train for."
-        raise BadInput(model, fact, "Build it with puce.zoo.build and fit it with Keras on the pictures themselves.")
     known = run.get(DataRecord)
     if known is not None and known.fingerprint != dataset.fingerprint:
         raise BadInput(str(run.folder), f"was made with other pictures of {known.name} than these.", "Start a new run.")
     if known is None or not run.done("data"):
         record_data(run, dataset)
+    if model in zoo.AUTOENCODERS:
+        return reconstruction_step(run, dataset, model, config, progress, **options)
     record = run.get(TrainRecord)
     if record is not None and run.done("train"):
         return record
@@ -67,22 +65,6 @@ def train_step(
     return record
 
 
-def seeded_model(model: str, dataset: Dataset, config: TrainConfig, **options: Any) -> Any:
-    """Build an architecture for a data set, its first weights drawn from the seed of the training."""
-    prepare(config)
-    keras().utils.set_random_seed(config.seed)
-    return zoo.build(model, dataset.shape, dataset.classes, **options)
-
-
-def save_model(run: Run, network: Any) -> None:
-    """Write model.keras without the optimizer, which is two thirds of it and of no use to the compiler."""
-    bare = keras().models.clone_model(network)
-    bare.set_weights(network.get_weights())
-    with run.atomic("model.keras") as path, warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Keras 3.15 with NumPy 2 gives one for each variable
-        bare.save(path)
-
-
 def record_data(run: Run, dataset: Dataset) -> DataRecord:
     """Record a data set in a run, with some of its pictures in samples.npz for the report.
 
@@ -106,12 +88,19 @@ def record_data(run: Run, dataset: Dataset) -> DataRecord:
         train=_counted(dataset, "train"),
         validation=_counted(dataset, "validation"),
         test=_counted(dataset, "test"),
-        preprocessing=str(dataset.preprocessing),
+        preprocessing=PreprocessingRecord(scale=dataset.preprocessing.scale, offset=dataset.preprocessing.offset),
+        selection=_selection(dataset),
+        warning=dataset.selection.warning,
         notes=dataset.notes,
         skipped=tuple(str(file) for file in dataset.skipped),
     )
     run.record("data", record, artefacts=("samples.npz",))
     return record
+
+
+def _selection(dataset: Dataset) -> SelectionRecord:
+    wishes = dataset.selection
+    return SelectionRecord(size=wishes.size, group=wishes.group, classes=wishes.classes, held_out=wishes.held_out)
 
 
 def _counted(dataset: Dataset, split: Split) -> SplitCount:

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import BadInput
 from ..run import TrainRecord
 from ..units import percent
+from ..zoo import only_classifiers
 
 # Student's t, two-sided 95 %, for 1, 2, 3, ... degrees of freedom.
 T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -78,8 +79,9 @@ def parse(text: str) -> tuple[str, tuple[str, ...]]:
     return name.strip(), found
 
 
-def sweep(text: str, seeds: int, train: Callable[[str, str, int], tuple[Path, TrainRecord]]) -> SweepResult:
+def sweep(text: str, seeds: int, train: Callable[[str, str, int], tuple[Path, TrainRecord]], model: str = "") -> SweepResult:
     """Call `train(name, value, seed)` for each value and the seeds 1 to `seeds`, and gather what it returns."""
+    only_classifiers(model, "a sweep")
     name, values = parse(text)
     rows = []
     for value in values:

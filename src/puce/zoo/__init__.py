@@ -60,6 +60,26 @@ def build(name: str, input_shape: Shape, classes: int, **chosen: float | int | b
     return _builder_of(name)(input_shape, classes, **chosen)
 
 
+def on_chip(name: str, input_shape: Shape, classes: int, **chosen: float | int | bool) -> Any:
+    """Build what goes on a microcontroller: the whole network, or of an autoencoder the part up to its code."""
+    network = build(name, input_shape, classes, **chosen)
+    return encoder_of(network) if name in AUTOENCODERS else network
+
+
+def encoder_of(network: Any) -> Any:
+    """The part of an autoencoder from its picture to its layer "code", with the same weights."""
+    from ._keras import keras
+
+    return keras().Model(network.input, network.get_layer("code").output, name=f"{network.name}-encoder")
+
+
+def only_classifiers(name: str, what: str) -> None:
+    """Raise BadInput for an architecture that gives pictures back where `what` needs accuracies."""
+    if name in AUTOENCODERS:
+        fact = f"gives pictures back, not classes: {what} has no accuracy to go by."
+        raise BadInput(name, fact, "`puce train` trains it; then `puce validate RUN/encoder.keras DATASET --board BOARD`.")
+
+
 def _builder_of(name: str) -> Builder:
     if name not in _MODELS:
         raise UnknownName.among("architecture", name, _MODELS, "See `puce train --help`.")

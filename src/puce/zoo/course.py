@@ -74,21 +74,26 @@ def autoencoder(input_shape: Shape, classes: int, *, code: int = 64) -> Any:
     return keras().Model(image, x, name="autoencoder")
 
 
-def conv_autoencoder(input_shape: Shape, classes: int, *, code: int = 64, width: int = 32) -> Any:
-    """Strided convolutions to a code of the same 64 values, transposed ones back; the picture's sides are multiples of 4."""
+def conv_autoencoder(input_shape: Shape, classes: int, *, code: int = 64, width: int = 16, hidden: int = 1024) -> Any:
+    """Convolutions to a code of 64 values and a hidden layer back, each beside a linear path; sides are multiples of 8.
+
+    The linear paths (`linear_code`, `linear_picture`) may be set to principal components and fixed; the others then start
+    with nothing to say (their last layers are zero) and learn what a linear code cannot. A dense decoder, because it
+    took half the time of transposed convolutions to the same error; only the encoder goes on a chip.
+    """
     layers = keras().layers
     x = image = layers.Input(input_shape, name="image")
-    x = layers.Conv2D(width, 3, strides=2, padding="same", activation="relu", name="encode_1")(x)
-    x = layers.Conv2D(2 * width, 3, strides=2, padding="same", activation="relu", name="encode_2")(x)
-    inner = x.shape[1:]
-    x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(code, name="code")(x)
-    x = layers.Dense(prod(inner), activation="relu", name="decode_0")(x)
-    x = layers.Reshape(inner, name="unflatten")(x)
-    x = layers.Conv2DTranspose(width, 3, strides=2, padding="same", activation="relu", name="decode_1")(x)
-    x = layers.Conv2DTranspose(width // 2, 3, strides=2, padding="same", activation="relu", name="decode_2")(x)
-    x = layers.Conv2D(input_shape[2], 3, padding="same", activation="sigmoid", name="picture")(x)
-    return keras().Model(image, x, name="conv-autoencoder")
+    for i, channels in enumerate((width, 2 * width, 4 * width), start=1):
+        x = layers.Conv2D(channels, 3, strides=2, padding="same", activation="relu", name=f"encode_{i}")(x)
+    x = layers.Flatten(name="features")(x)
+    x = layers.Dense(code, kernel_initializer="zeros", name="conv_code")(x)
+    linear = layers.Dense(code, name="linear_code")(layers.Flatten(name="values")(image))
+    kept = layers.Add(name="code")([linear, x])
+    x = layers.Dense(hidden, activation="relu", name="decode")(kept)
+    x = layers.Dense(prod(input_shape), kernel_initializer="zeros", name="detail")(x)
+    x = layers.Add(name="sum")([layers.Dense(prod(input_shape), name="linear_picture")(kept), x])
+    x = layers.ReLU(max_value=1.0, name="pixels")(x)
+    return keras().Model(image, layers.Reshape(input_shape, name="picture")(x), name="conv-autoencoder")
 
 
 MODELS = {"lab-cnn": lab_cnn, "mnist-cnn": mnist_cnn, "mnist-lstm": mnist_lstm}
