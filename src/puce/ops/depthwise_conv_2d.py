@@ -258,8 +258,10 @@ def samples(rng: np.random.Generator) -> Iterator[Call]:
         kh, kw, sh, sw, dh, dw = (int(v) for v in rng.integers(1, (5, 5, 4, 4, 3, 3)))
         h, w, c = (int(v) for v in rng.integers(1, (12, 12, 20)))
         m = 1 if rng.random() < 0.7 else sampling.integer(rng, 2, 5)
-        if rng.random() < 0.5:  # what the DSP kernel is for
+        if rng.random() < 0.5:  # what the DSP kernels are for
             kh, kw, sw, dw, c, m = 3, 3, min(sw, 2), 1, 4 * sampling.integer(rng, 1, 5), 1
+            if rng.random() < 0.4:
+                sh, sw, dh = 1, 1, 1
         reach = (span(kh, dh), span(kh, dh), span(kw, dw), span(kw, dw))
         top, bottom, left, right = (int(rng.integers(0, r)) for r in reach)
         a = Attrs((sh, sw), (top, bottom, left, right), (dh, dw), sampling.fused(rng))

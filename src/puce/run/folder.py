@@ -190,7 +190,8 @@ def versions() -> dict[str, str]:
 
 
 def _command_line() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    name = Path(sys.argv[0]).name
+    return shlex.join(["puce" if name == "__main__.py" else name, *sys.argv[1:]])
 
 
 def _slug(name: str) -> str:
