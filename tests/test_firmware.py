@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import pictures, random_graph, residual
+from networks import Builder, pictures, random_graph, residual
 
 from puce import boards
 from puce.build import build_library
@@ -56,6 +56,14 @@ def test_random_networks_on_this_computer(seed: int, tmp_path: Path) -> None:
     (want,) = graph.evaluate(x)
     fed = bool(seed % 2)
     assert_equal(answers_of_host(graph, tmp_path, x, fed=fed), want, f"random_graph({seed}), fed by rows: {fed}\n{graph}")
+
+
+@pytest.mark.parametrize("fed", [False, True])
+def test_a_network_of_views_alone_has_no_layer_to_call(tmp_path: Path, fed: bool) -> None:
+    b = Builder(np.random.default_rng(0), "int8")
+    graph = b.graph(b.flatten(b.input(3, 4, 2)))
+    x = pictures(graph, 2)
+    assert_equal(answers_of_host(graph, tmp_path, x, fed=fed), x.reshape(2, -1), "a reshape")
 
 
 @pytest.mark.parametrize("seed", [0, 3, *(pytest.param(s, marks=pytest.mark.slow) for s in range(4, 40))])

@@ -221,7 +221,7 @@ class Writer:
                 lines.append(
                     f"static uint8_t {self.layers.bank_id(bank)}[{max(used, 4)}] __attribute__((aligned(8){section}));"
                 )
-        nodes = len(self.layers.nodes)
+        nodes = max(len(self.layers.nodes), 1)  # a network of views alone has none, and C no empty array
         lines.append(f"static {self.counter_type} next[{nodes}]; /* the row that each layer computes next */")
         if self.schedule.fed_by_rows:
             lines.append("static int32_t at, fed; /* the place in `order`, the rows that have come */")
@@ -232,11 +232,11 @@ class Writer:
             "order", self.order, f"the layer that computes its next row; {len(self.layers.nodes)}: a row of the input"
         )
         cases = "".join(f"    case {i}: {self.layers.ids[n.name]}(y); break;\n" for i, n in enumerate(self.layers.nodes))
+        switch = f"    const int y = next[layer]++;\n    switch (layer) {{\n{cases}    default: break;\n    }}\n"
         parts = [
             order,
             "/* Calls by name, not through a table of pointers: so the depth of the stack can be computed. */\n"
-            "static PUCE_LAYER void compute(int layer)\n{\n    const int y = next[layer]++;\n"
-            f"    switch (layer) {{\n{cases}    default: break;\n    }}\n}}\n",
+            f"static PUCE_LAYER void compute(int layer)\n{{\n{switch if cases else '    (void)layer;' + chr(10)}}}\n",
         ]
         parts += self.fed() if self.schedule.fed_by_rows else self.whole()
         parts += [
