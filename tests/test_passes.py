@@ -271,3 +271,36 @@ def test_a_legal_graph_passes() -> None:
 def test_the_verifier_sees(words: str) -> None:
     with pytest.raises(IllegalGraph, match=words):
         verify(FAULTS[words](good()), "this test")
+
+
+@pytest.mark.parametrize("behind", ["dense", "conv", "padded conv", "pool and conv"])
+def test_gains_behind_a_relu_that_differ_by_a_million_leave_int8_its_steps(behind: str) -> None:
+    """Truth: the float graph. With the gains in the weights behind the ReLU, int8 had less signal than noise here."""
+    if behind == "dense":
+        b = Build(12).add("Dense", (12, 16), (16,)).add("ReLU").norm(16)
+    else:
+        b = Build(8, 8, 3).conv(3, 16).add("ReLU").norm(16)
+    spread = np.geomspace(1e-3, 1e3, 16).astype(np.float32)
+    first, norm = b.nodes[0], b.nodes[2]
+    for index in (1, 2):  # what comes in is small where the gain is large
+        t = b.tensors[first.inputs[index]]
+        assert t.data is not None
+        by_channel = spread.reshape(-1, *[1] * (t.data.ndim - 1))
+        b.tensors[t.name] = replace(t, data=np.asarray(t.data / by_channel, np.float32))
+    scale = b.tensors[norm.inputs[1]]
+    assert scale.data is not None
+    b.tensors[scale.name] = replace(scale, data=scale.data * spread)
+    if behind == "pool and conv":
+        b.add("MaxPooling2D", pool_size=2, strides=2)
+    graph = (
+        b.add("Dense", (16, 4), (4,)) if behind == "dense" else b.conv(16, 4, padding="same" if "padded" in behind else "valid")
+    ).graph()
+    after = passes.run(graph)
+    x = picture(graph, 40)
+    (want,), (same,) = graph.evaluate(x), after.evaluate(x)
+    np.testing.assert_allclose(same, want, rtol=1e-4, atol=1e-4 * np.abs(want).max())
+    small = to_int8(after, calibrate(after, x))
+    entry, end = small.tensors[small.inputs[0]], small.tensors[small.outputs[0]]
+    (q,) = small.evaluate(quantize_array(x, entry))
+    noise = (q.astype(np.float64) - end.q.z) * end.q.s - want
+    assert 10 * np.log10(np.square(want).mean() / np.square(noise).mean()) > 20, "dB"

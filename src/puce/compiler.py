@@ -148,7 +148,7 @@ def compile_choice(
     """Schedule a graph with these kernels and write its C."""
     graph, banks = chooser.graph, planner_banks(board)
     schedule = plan(graph, banks=banks, fed_by_rows=chooser.cuts.fed_by_rows, choose=choice.kernel, cuts=chooser.cuts)
-    sharing: Sharing = "equal" if choice.objective == "speed" else "similar"
+    sharing: Sharing = "equal" if choice.objective in ("speed", "ram") else "similar"
     sources = emit(graph, schedule, name, test_picture, sharing, declared)
     write(sources, folder)
     return Compiled(graph, schedule, prove(graph, schedule), sources, folder, board, choice=choice)

@@ -13,7 +13,7 @@ Objective = Literal["speed", "balanced", "ram", "flash"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 BALANCED_TABLES = 1.25  # of the plain tables: room for padded rows and pairs of channels, not for tables in another domain
-RAM_TIME = 1.10  # of the balanced choice's time is what `ram` may take; more only where nothing else fits the board
+SPARING_TIME = 1.10  # of the balanced choice's time is what `ram` and `flash` may take; more only where nothing else fits
 SAME_TIME = 1.005  # whole models nearer than half a per cent are equally fast: the model of cycles errs by several
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..schedule import Cuts
 from .candidates import Candidate, Layer
-from .objective import BALANCED_TABLES, RAM_TIME, SAME_TIME, Limits, Objective
+from .objective import BALANCED_TABLES, SAME_TIME, SPARING_TIME, Limits, Objective
 
 Picks = dict[str, Candidate]  # by the name of the node
 PEAKS = 3  # peaks of RAM that `front` asks for
@@ -115,43 +115,46 @@ class Search:
 
     def limits(self, objective: Objective, board: Limits) -> Limits:
         """The board's limits, and those that the objective sets itself."""
-        if objective == "ram":
+        if objective in ("ram", "flash"):
             balanced, _ = self.best("balanced", board)
-            return board.tightened(cycles=RAM_TIME * self.priced(balanced).cycles)
+            return board.tightened(cycles=SPARING_TIME * self.priced(balanced).cycles)
         if objective == "balanced":
             return board.tightened(tables=int(BALANCED_TABLES * sum(layer.plain_bytes for layer in self.open)))
         return board
 
     def best(self, objective: Objective, board: Limits) -> tuple[Picks, Limits]:
         """The choice, and the limits that held; where nothing is within them, the leanest found."""
-        rank = RANKS[objective]
         measured = any(c.measured for layer in self.open for c in layer.candidates)
         if not self.open or (objective in ("speed", "balanced") and not measured):
             picks = self.each(lambda c: (c.rank,))
             self.settle(picks)
             return picks, board
         limits = self.limits(objective, board)
-        if objective == "flash":
-            first = self.each(lambda c: (c.table_bytes + c.code_bytes + sum(c.routines.values()), c.cycles, c.rank))
-        else:
-            first = self.fastest()
-        whole = self.priced(first)
-        if whole.within(limits) and objective == "speed":
-            found = [first]
-        else:
-            starts = [first, self._alone(rank, limits), self.leanest()]
-            starts += self.front(limits) if objective in ("balanced", "ram") else []
-            starts += [self.best("balanced", board)[0]] if objective == "ram" else []
-            distinct = {tuple(c.rank for c in start.values()): start for start in starts}
-            found = [self._settled(start, rank, limits) for start in distinct.values()]
-        chosen = min(found, key=lambda picks: ((w := self.priced(picks)).excess(limits), *rank(w)))
-        if objective == "ram" and self.priced(chosen).ram > board.ram:
-            chosen, limits = self.leanest(), board
+        chosen = self._searched(objective, limits)
+        if not self.priced(chosen).within(board):
+            limits = board
+            chosen = self._searched(objective, limits)
         if objective == "speed" and (fastest := self.priced(chosen)).within(limits):
             equal = limits.tightened(cycles=SAME_TIME * fastest.cycles)
             chosen = self._settled(chosen, SMALLEST_PEAK, equal)
         self.settle(chosen)
         return chosen, limits
+
+    def _searched(self, objective: Objective, limits: Limits) -> Picks:
+        """The best found from several starts."""
+        rank, first = RANKS[objective], self.fastest()
+        if objective == "speed" and self.priced(first).within(limits):
+            return first
+        starts = [first, self._alone(rank, limits), self.leanest()]
+        if objective == "flash":
+            starts.append(self.each(lambda c: (c.table_bytes + c.code_bytes + sum(c.routines.values()), c.cycles, c.rank)))
+        if objective in ("balanced", "ram"):
+            starts += self.front(limits)
+        if objective in ("ram", "flash"):
+            starts.append(self.best("balanced", limits)[0])
+        distinct = {tuple(c.rank for c in start.values()): start for start in starts}
+        found = [self._settled(start, rank, limits) for start in distinct.values()]
+        return min(found, key=lambda picks: ((w := self.priced(picks)).excess(limits), *rank(w)))
 
     def front(self, limits: Limits) -> list[Picks]:
         """The fastest for several peaks of RAM between the smallest and that of the fastest."""

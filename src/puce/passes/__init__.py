@@ -14,6 +14,7 @@ from .drop_identities import DropIdentities
 from .fold_batch_norm import FoldBatchNorm, FoldBatchNormForward, SinkBatchNorm
 from .fold_pad import FoldPad
 from .fuse_activation import FuseActivation, LiftActivation
+from .gain_before_relu import GainBeforeRelu
 from .last_step import KeepLastStep, SpellOutLastStep
 from .removed import Removed, removed
 from .rescale_zero_rows import RescaleZeroRows
@@ -36,6 +37,7 @@ PIPELINE: tuple[Pass, ...] = (
     RemoveDead(),
     DropNoOps(),
     FoldBatchNorm(),
+    GainBeforeRelu(),
     SinkBatchNorm(),
     FoldBatchNormForward(),
     BatchNormToDepthwise(),
