@@ -103,6 +103,12 @@ def test_mobilenet_v2_has_the_weights_of_keras_so_that_imagenet_fits(alpha: floa
     same_weights(zoo.build("mobilenet-v2", (96, 96, 3), 10, alpha=alpha), theirs)
 
 
+def test_resnet50_has_the_weights_of_keras_so_that_imagenet_fits() -> None:
+    assert zoo.build("resnet50", (224, 224, 3), 1000).count_params() == 25_636_712
+    theirs = keras().applications.ResNet50(input_shape=(96, 96, 3), weights=None, classes=10)
+    same_weights(zoo.build("resnet50", (96, 96, 3), 10), theirs)
+
+
 def same_weights(ours: Any, theirs: Any) -> None:
     """Layer by layer the same weights in the same order, and with them the same scores."""
     keras().utils.set_random_seed(3)
